@@ -1,0 +1,1 @@
+"""What is said? Messages, topics, codecs and errors. Depends on nothing of ours."""
