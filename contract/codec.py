@@ -17,7 +17,9 @@ from contract.events import (
     ReadingRejectedEvent,
     Readings,
     SensorReadingIngestedEvent,
+    StoredEvent,
     ValidatedDataEvent,
+    Watermark,
 )
 from contract.topics import ChainTopic, Channel, DeviceTopic, ModelTopic, Stage
 
@@ -34,8 +36,10 @@ _DEVICE_CHANNEL: dict[type[Event], Channel] = {
     AnomalyDetectedEvent: Channel.ANOMALY,
     ReadingRejectedEvent: Channel.REJECTED,
     NotificationSentEvent: Channel.NOTIFICATION,
+    StoredEvent: Channel.STORED,
 }
 EVENTS: tuple[type[Event], ...] = (*_CHAIN_STAGE, *_DEVICE_CHANNEL, ModelPromotedEvent)
+_RETAINED = frozenset({ModelPromotedEvent, StoredEvent})
 
 _encode = msgspec.json.Encoder().encode
 _one = {kind: msgspec.json.Decoder(kind) for kind in EVENTS}
@@ -53,7 +57,7 @@ def topic_filter(kind: type[Event], partition: int | None = None) -> str:
 
 def is_retained(kind: type[Event]) -> bool:
     """Does the broker keep the last event of this kind per device for those who come later?"""
-    return kind is ModelPromotedEvent
+    return kind in _RETAINED
 
 
 def encode_events(events: Iterable[Event]) -> list[tuple[str, bytes]]:
@@ -64,7 +68,7 @@ def encode_events(events: Iterable[Event]) -> list[tuple[str, bytes]]:
         if stage := _CHAIN_STAGE.get(type(event)):
             batches.setdefault(str(ChainTopic(stage, event.partition)), []).append(event)
         else:
-            messages.append((_topic(event), _encode(event)))
+            messages.append((_topic(event), _encode(_body(event))))
     return [(topic, _encode(batch)) for topic, batch in batches.items()] + messages
 
 
@@ -79,6 +83,11 @@ def decode_events(kind: type[E], payload: bytes) -> list[E]:
         raise ContractError(Reason.WRONG_SHAPE, f"not a {kind.__name__}: {error}") from error
     _check_shapes(events)
     return events
+
+
+def _body(event: Event) -> Event | Watermark:
+    """A device knows who it is: its watermark says boot and position alone."""
+    return Watermark(boot=event.boot, through=event.through) if isinstance(event, StoredEvent) else event
 
 
 def _topic(event: Event) -> str:

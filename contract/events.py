@@ -241,6 +241,13 @@ class Watermark(msgspec.Struct, frozen=True, kw_only=True):
     through: int
 
 
+class StoredEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The store's word to a device, on `stored` (retained) as a bare `Watermark`: delete up to `through`."""
+
+    boot: str
+    through: int
+
+
 class AgentState(enum.StrEnum):
     """Is the agent there?"""
 

@@ -55,6 +55,6 @@ def _checked(pattern: re.Pattern[str], name: str, kind: str) -> str:
     if pattern.fullmatch(name) is None:
         raise ContractError(
             Reason.BAD_NAME,
-            f"the {kind} name {name[:80]!r} must be 1 to 63 of letters, digits, '-' and '_', starting with a letter or digit",
+            f"the {kind} name {name[:80]!r} must be 1 to 63 of letters, digits, '-' and '_'; first a letter or digit",
         )
     return name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -17,6 +16,8 @@ MAX_PAYLOAD_BYTES = 1 << 20
 MAX_READINGS = 1000
 MAX_METRICS = 64
 MAX_SEQ = 2**53 - 1
+# What the store's 64 bits hold; whether the time is plausible is asked later.
+_MAX_TS = 2**63 - 1
 
 # Not JSON, yet what many a firmware's printf writes; worth a reason of its own.
 _NOT_FINITE = re.compile(rb"[:,\[]\s*[-+]?(nan|inf|infinity)\b", re.IGNORECASE)
@@ -104,14 +105,21 @@ class _WireBoot(msgspec.Struct):
     boot: str | None = None
 
 
+class _WireValues(msgspec.Struct):
+    values: dict[str, Any] = {}
+
+
 _decode_one = msgspec.json.Decoder(_WireOne).decode
 _decode_many = msgspec.json.Decoder(_WireMany).decode
 _decode_raw = msgspec.json.Decoder(_WireRaw).decode
 _decode_reading = msgspec.json.Decoder(_WireReading).decode
 _decode_id = msgspec.json.Decoder(_WireId).decode
 _decode_boot = msgspec.json.Decoder(_WireBoot).decode
+_decode_values = msgspec.json.Decoder(_WireValues).decode
 
 _LEAVE_OUT = "a value is NaN or infinite; leave it out instead"
+# All that msgspec raises on bytes that are not what was asked for.
+_NOT_DECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode(payload: bytes, site: str, device: str) -> Telemetry:
@@ -122,6 +130,8 @@ def decode(payload: bytes, site: str, device: str) -> Telemetry:
     """
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise ContractError(Reason.TOO_LARGE, f"{len(payload):,} bytes; a message may have {MAX_PAYLOAD_BYTES:,}")
+    if not payload:
+        raise ContractError(Reason.MALFORMED_JSON, "the message is empty")
     head, readings, refused = _split(payload)
     _check_envelope(head, len(readings) + len(refused))
     sound: list[Reading] = []
@@ -129,7 +139,8 @@ def decode(payload: bytes, site: str, device: str) -> Telemetry:
         try:
             sound.append(_reading(site, device, head.boot, wire))
         except ContractError as error:
-            refused.append(_refusal(error, head.boot, wire.seq, msgspec.json.encode(wire)))
+            original = payload if isinstance(head, _WireOne) else msgspec.json.encode(wire)
+            refused.append(_refusal(error, head.boot, wire.seq, original))
     return Telemetry(
         readings=sound,
         refused=refused,
@@ -165,22 +176,25 @@ def encode(
 def _split(payload: bytes) -> tuple[_WireEnvelope, list[_WireReading], list[Refused]]:
     """The envelope and its readings; the fast path first, then one by one so that a bad one costs only itself."""
     try:
-        if b'"readings"' in payload:
-            return _split_many(payload)
+        if b'"readings"' in payload and (many := _split_many(payload)):
+            return many
         one = _decode_one(payload)
     except msgspec.ValidationError as error:
-        return _split_broken(payload, _problem(error))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _split_broken(payload, _problem(error, payload))
+    except _NOT_DECODED as error:
         if _NOT_FINITE.search(payload):
             raise ContractError(Reason.NOT_FINITE, _LEAVE_OUT) from error
         raise ContractError(Reason.MALFORMED_JSON, _plain(error)) from error
     return one, [_WireReading(values=one.values, ts=one.ts, seq=one.seq)], []
 
 
-def _split_many(payload: bytes) -> tuple[_WireEnvelope, list[_WireReading], list[Refused]]:
+def _split_many(payload: bytes) -> tuple[_WireEnvelope, list[_WireReading], list[Refused]] | None:
+    """The same for a batch; None for a single reading with a metric that happens to be called `readings`."""
     try:
         many = _decode_many(payload)
-    except msgspec.ValidationError:
+    except msgspec.ValidationError as error:
+        if str(error) == "Object missing required field `readings`":
+            return None
         raw = _decode_raw(payload)
         return (raw, *_one_by_one(raw))
     return many, many.readings, []
@@ -190,7 +204,7 @@ def _split_broken(payload: bytes, problem: ContractError) -> tuple[_WireEnvelope
     """A single reading of the wrong shape: refused by its number where it has one, so that the watermark passes it."""
     try:
         boot = _decode_boot(payload).boot
-    except msgspec.DecodeError:
+    except _NOT_DECODED:
         raise problem from None
     seq = _salvaged_seq(payload)
     if boot is None or seq is None:
@@ -205,27 +219,39 @@ def _one_by_one(message: _WireRaw) -> tuple[list[_WireReading], list[Refused]]:
         try:
             sound.append(_decode_reading(raw))
         except msgspec.ValidationError as error:
-            refused.append(_refusal(_problem(error), message.boot, _salvaged_seq(raw), bytes(raw)))
+            refused.append(_refusal(_problem(error, raw), message.boot, _salvaged_seq(raw), bytes(raw)))
     return sound, refused
 
 
-def _problem(error: msgspec.ValidationError) -> ContractError:
-    if "out of range" in str(error):
+def _problem(error: msgspec.ValidationError, raw: bytes | msgspec.Raw) -> ContractError:
+    if "out of range - at `$.values" in str(error):
         return ContractError(Reason.NOT_FINITE, _LEAVE_OUT)
-    return ContractError(Reason.WRONG_SHAPE, _plain(error))
+    return ContractError(Reason.WRONG_SHAPE, _plain(error).replace("$.values[...]", _culprit(raw)))
+
+
+def _culprit(raw: bytes | msgspec.Raw) -> str:
+    """The path of the first value that is no number: the library names the field, a person needs the sensor."""
+    try:
+        values = _decode_values(raw).values
+    except _NOT_DECODED:
+        return "$.values"
+    names = (
+        name for name, value in values.items() if isinstance(value, bool) or not isinstance(value, int | float | None)
+    )
+    return f"$.values[{next(names, '')[:64]!r}]"
 
 
 def _salvaged_seq(raw: bytes | msgspec.Raw) -> int | None:
     """The seq of a reading that is otherwise unusable, so that the watermark can pass it."""
     try:
         seq = _decode_id(raw).seq
-    except msgspec.DecodeError:
+    except _NOT_DECODED:
         return None
-    return seq if isinstance(seq, int) and not isinstance(seq, bool) and 0 <= seq <= MAX_SEQ else None
+    return seq if isinstance(seq, int) and not isinstance(seq, bool) else None
 
 
 def _refusal(error: ContractError, boot: str | None, seq: int | None, payload: bytes) -> Refused:
-    counted = boot is not None and seq is not None
+    counted = boot is not None and seq is not None and 0 <= seq <= MAX_SEQ
     return Refused(
         reason=error.reason,
         detail=error.detail,
@@ -252,23 +278,25 @@ def _reading(site: str, device: str, boot: str | None, wire: _WireReading) -> Re
         raise ContractError(Reason.NO_VALUES, "a reading has at least one value")
     if len(values) > MAX_METRICS:
         raise ContractError(Reason.WRONG_SHAPE, f"{len(values)} values; a reading has at most {MAX_METRICS}")
-    if bad := next(_bad_metrics(values), None):
+    if (bad := next((name for name in values if not is_metric(name)), None)) is not None:
         raise ContractError(Reason.BAD_NAME, f"the metric name {bad[:80]!r} must be 1 to 64 printable characters")
     if (boot is None) != (wire.seq is None):
         raise ContractError(Reason.WRONG_SHAPE, "boot and seq go together: send both, or neither")
     if wire.seq is not None and not 0 <= wire.seq <= MAX_SEQ:
         raise ContractError(Reason.WRONG_SHAPE, f"seq must be 0 to {MAX_SEQ}, this one is {wire.seq}")
+    if abs(wire.ts) > _MAX_TS:
+        raise ContractError(Reason.WRONG_SHAPE, "ts must be epoch milliseconds; this number does not fit 64 bits")
     seq = digest_seq(site, device, wire.ts, values) if wire.seq is None else wire.seq
     return Reading(
         site=site, device=device, boot=boot or UNCOUNTED_BOOT, seq=seq, measured_at_ms=wire.ts, values=values
     )
 
 
-def _bad_metrics(values: dict[str, float]) -> Iterator[str]:
-    return (name for name in values if not is_metric(name))
-
-
 def _plain(error: Exception) -> str:
     """The library's sentence with the path first, as a person reads it."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"the text is not UTF-8: {error.reason}"
+    if isinstance(error, RecursionError):
+        return "the brackets are nested too deeply"
     text, _, path = str(error).partition(" - at `")
     return f"{path.removesuffix('`')}: {text}" if path else text

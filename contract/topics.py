@@ -6,6 +6,7 @@ import enum
 from typing import NamedTuple
 
 from contract.errors import ContractError, Reason
+from contract.identity import PARTITIONS
 from contract.names import check_device, check_site
 
 _DEVICES = "ronda/v1"
@@ -44,6 +45,7 @@ class Stage(enum.StrEnum):
 
 _CHANNELS = frozenset(str(channel) for channel in Channel)
 _STAGES = frozenset(str(stage) for stage in Stage)
+_PARTITIONS = frozenset(str(partition) for partition in range(PARTITIONS))
 
 
 class DeviceTopic(NamedTuple):
@@ -91,7 +93,7 @@ class ChainTopic(NamedTuple):
         """The reverse of `str`. Raises: ContractError for a topic of another family."""
         head, _, rest = topic.partition(f"{_CHAIN}/")
         stage, _, partition = rest.partition("/")
-        if head or stage not in _STAGES or not partition.isascii() or not partition.isdigit():
+        if head or stage not in _STAGES or partition not in _PARTITIONS:
             raise ContractError(Reason.BAD_NAME, f"{topic!r} is not a chain topic")
         return cls(Stage(stage), int(partition))
 

@@ -1,0 +1,212 @@
+"""Judges every machine by its own model and says when one leaves its normal state, with the evidence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from cloud.agents.agent import Agent, Input
+from cloud.agents.assets import Asset, Position
+from cloud.agents.evidence import anomaly_event
+from cloud.agents.tracing import hops
+from contract.errors import RondaError
+from contract.events import (
+    AnomalyDetectedEvent,
+    Event,
+    HopEvent,
+    ModelPromotedEvent,
+    ModelRef,
+    Readings,
+    ValidatedDataEvent,
+)
+from detection.detector import Detector
+from detection.model import Model
+
+log = logging.getLogger("ronda.agents.detection")
+
+# A crash re-reads from the store what was judged since; ten seconds of a plant are read in a moment.
+KEEP_EVERY_MS = 10_000
+# Rows read at once while catching up: half an hour at 1 Hz.
+CATCH_UP_ROWS = 2_000
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the detector of one machine stands: what a restart goes on from."""
+
+    site: str
+    device: str
+    model: ModelRef
+    position: Position
+    state: bytes
+
+
+class Models(Protocol):
+    """Where models come from."""
+
+    async def load(self, promotion: ModelPromotedEvent) -> Model:
+        """The promoted model. Raises: RondaError when its bytes are not what was promoted."""
+
+
+class Memory(Protocol):
+    """The store, as the detector uses it."""
+
+    async def snapshot(self, site: str, device: str) -> Snapshot | None:
+        """Where this machine's detector stood last."""
+
+    async def rows_after(self, site: str, device: str, after: Position, limit: int) -> Sequence[Readings]:
+        """At most `limit` stored readings later than `after`, in event-time order."""
+
+    async def keep(self, snapshots: Sequence[Snapshot], events: Sequence[AnomalyDetectedEvent]) -> None:
+        """Both in one transaction, the events also to be published; repeats change nothing."""
+
+    async def unpublished(self) -> Sequence[AnomalyDetectedEvent]:
+        """Events that were kept and perhaps never published, because the process died in between."""
+
+    async def published(self, events: Sequence[AnomalyDetectedEvent]) -> None:
+        """These reached the broker."""
+
+    async def units(self, site: str, device: str) -> Mapping[str, str]:
+        """Metric → unit, as registered."""
+
+
+Key = tuple[str, str]
+
+
+class AnomalyDetectionAgent(Agent):
+    """Scores batches in event-time order; what it missed it reads from the store, so nothing is skipped or doubled."""
+
+    name = "anomaly-detection"
+    consumes = (ValidatedDataEvent, ModelPromotedEvent)
+    produces = (AnomalyDetectedEvent,)
+
+    def __init__(self, models: Models, memory: Memory, clock_ms: Callable[[], float]) -> None:
+        self._models = models
+        self._memory = memory
+        self._clock_ms = clock_ms
+        self._assets: dict[Key, Asset] = {}
+        self._unjudged: dict[Key, Readings] = {}
+        # Raised but not yet kept: they outlive a retry, whose rows the detectors have judged already.
+        self._found: list[Event] = []
+        self._outgoing: list[AnomalyDetectedEvent] = []
+
+    async def start(self) -> Sequence[Event]:
+        """Publish what a crash left between the commit and the broker."""
+        return await self._memory.unpublished()
+
+    async def handle(self, batch: Sequence[Input]) -> Sequence[Event]:
+        """Take up new models, and judge the blocks of machines that have one."""
+        for event in batch:
+            if isinstance(event, ModelPromotedEvent):
+                await self._promoted(event)
+            elif isinstance(event, ValidatedDataEvent):
+                await self._block(event)
+        return await self._settle()
+
+    async def tick(self) -> Sequence[Event]:
+        """Catch up where something is missing, and keep what changed."""
+        for asset in [asset for asset in self._assets.values() if asset.behind is not None]:
+            await self._catch_up(asset)
+        if self._outgoing:
+            await self._memory.published(self._outgoing)
+            self._outgoing = []
+        return await self._settle()
+
+    async def stop(self) -> None:
+        """Keep every machine's state, so that the next start has nothing to read again."""
+        await self._memory.keep([_snapshot(asset) for asset in self._assets.values() if asset.changed], [])
+
+    async def _promoted(self, promotion: ModelPromotedEvent) -> None:
+        """Swap the model between two batches; a model that cannot be trusted leaves the old one in place."""
+        key = (promotion.site, promotion.device)
+        asset = self._assets.get(key)
+        if asset is not None and asset.model == promotion.model:
+            return
+        try:
+            model = await self._models.load(promotion)
+        except RondaError as error:
+            fields = {"asset": "/".join(key), "version": promotion.model.version, "why": str(error)}
+            log.exception("model.refused", extra=fields)
+            return
+        asset = self._assets[key] = await self._asset(promotion, model)
+        missed = self._unjudged.pop(key, None)
+        if missed is not None:
+            asset.fall_behind(missed, self._clock_ms())
+        log.info("model.loaded", extra={"asset": "/".join(key), "version": promotion.model.version})
+        await self._catch_up(asset)
+
+    async def _asset(self, promotion: ModelPromotedEvent, model: Model) -> Asset:
+        """The machine as a restart finds it; with another model it begins after what that one was fitted on."""
+        site, device = promotion.site, promotion.device
+        known = await self._memory.snapshot(site, device)
+        if known is not None and known.model == promotion.model:
+            detector = Detector(model, device=device, units=await self._memory.units(site, device), state=known.state)
+            return Asset(site, device, promotion.model, detector, known.position)
+        begin = Position(promotion.trained_through_ms)
+        if site_asset := self._assets.get((site, device)):
+            begin = max(begin, site_asset.position)
+        detector = Detector(model, device=device, units=await self._memory.units(site, device))
+        return Asset(site, device, promotion.model, detector, begin)
+
+    async def _block(self, block: ValidatedDataEvent) -> None:
+        asset = self._assets.get((block.site, block.device))
+        if asset is None:
+            # Stored meanwhile; read from there once there is a model.
+            self._unjudged[block.site, block.device] = block
+        elif asset.behind is not None or not asset.follows(block):
+            asset.fall_behind(block, self._clock_ms())
+            await self._catch_up(asset)
+        else:
+            self._judge(asset, block)
+
+    async def _catch_up(self, asset: Asset) -> None:
+        while True:
+            blocks = await self._memory.rows_after(asset.site, asset.device, asset.position, CATCH_UP_ROWS)
+            for block in blocks:
+                self._judge(asset, block)
+            if sum(map(len, blocks)) < CATCH_UP_ROWS:
+                break
+        if asset.caught_up(self._clock_ms()):
+            asset.behind = None
+
+    def _judge(self, asset: Asset, block: Readings) -> None:
+        changes = asset.judge(block)
+        now_ms = self._clock_ms()
+        events = [anomaly_event(asset, block, change, int(now_ms)) for change in changes]
+        self._found += [*events, *self._hops(asset, block, events, now_ms)]
+
+    def _hops(
+        self, asset: Asset, block: Readings, events: Sequence[AnomalyDetectedEvent], now_ms: float
+    ) -> list[HopEvent]:
+        scored = hops(
+            [block], self.name, "scored", now_ms, {"score": asset.detector.score, "model": asset.model.version}
+        )
+        return scored + [
+            hop for event in events for hop in hops([block], self.name, event.phase, now_ms, {"score": event.score})
+        ]
+
+    async def _settle(self) -> list[Event]:
+        """Keep events with the states that caused them in one transaction; a state without an event now and then."""
+        now_ms = self._clock_ms()
+        events = [event for event in self._found if isinstance(event, AnomalyDetectedEvent)]
+        caused = {(event.site, event.device) for event in events}
+        due = [
+            asset
+            for key, asset in self._assets.items()
+            if asset.changed and (key in caused or now_ms - asset.kept_at_ms > KEEP_EVERY_MS)
+        ]
+        if due or events:
+            await self._memory.keep([_snapshot(asset) for asset in due], events)
+            for asset in due:
+                asset.changed, asset.kept_at_ms = False, now_ms
+        self._outgoing += events
+        found, self._found = self._found, []
+        return found
+
+
+def _snapshot(asset: Asset) -> Snapshot:
+    return Snapshot(
+        site=asset.site, device=asset.device, model=asset.model, position=asset.position, state=asset.detector.state()
+    )

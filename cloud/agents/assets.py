@@ -1,0 +1,63 @@
+"""One judged machine: its detector, up to where it has judged, and whether it must first read what it missed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from contract.events import ModelRef, Readings
+from contract.identity import UNCOUNTED_BOOT
+from detection.detector import Change, Detector
+
+# A reading that the historian refused never comes; after this long the detector goes on without it.
+GIVE_UP_MS = 30_000
+
+
+class Position(NamedTuple):
+    """The last reading that was judged, in event-time order; boot and seq are empty where only the time is known."""
+
+    measured_at_ms: int
+    boot: str = ""
+    seq: int = -1
+
+
+class Asset:
+    """A machine with a model. `behind` names the reading up to which it must catch up from the store, if any."""
+
+    def __init__(self, site: str, device: str, model: ModelRef, detector: Detector, position: Position) -> None:
+        self.site = site
+        self.device = device
+        self.model = model
+        self.detector = detector
+        self.position = position
+        self.behind: Position | None = None
+        self.behind_since_ms = 0.0
+        self.changed = True
+        self.kept_at_ms = 0.0
+
+    def follows(self, block: Readings) -> bool:
+        """Is this block the next one: nothing of the same boot, nor the beginning of a new one, left out before it?"""
+        if block.boot == UNCOUNTED_BOOT or not self.position.boot:
+            return True
+        return block.seq[0] <= (self.position.seq + 1 if block.boot == self.position.boot else 0)
+
+    def fall_behind(self, block: Readings, now_ms: float) -> None:
+        """From now on read from the store, up to this block's end at least."""
+        if self.behind is None:
+            self.behind_since_ms = now_ms
+        self.behind = max(self.behind or Position(0), last_of(block))
+
+    def caught_up(self, now_ms: float) -> bool:
+        """Has what was missed been judged, or waited for long enough?"""
+        return self.behind is None or self.position >= self.behind or now_ms - self.behind_since_ms > GIVE_UP_MS
+
+    def judge(self, block: Readings) -> list[Change]:
+        """Score the rows of `block` that come after the position, and move it."""
+        changes = self.detector.process(block.measured_at_ms, block.values, block.metrics)
+        self.position = max(self.position, last_of(block))
+        self.changed = True
+        return changes
+
+
+def last_of(block: Readings) -> Position:
+    """The block's latest reading in event-time order."""
+    return max(Position(at, block.boot, seq) for at, seq in zip(block.measured_at_ms, block.seq, strict=True))

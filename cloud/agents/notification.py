@@ -1,0 +1,113 @@
+"""Tells people, once and with the reason, and keeps the receipt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from cloud.agents.agent import Agent, Input
+from cloud.notifications.decision import Decision, LastSent, Why
+from contract.events import AnomalyDetectedEvent, Delivery, Event, HopEvent, NotificationSentEvent
+
+
+class Notifier(Protocol):
+    """Decides, and sends through every channel there is."""
+
+    def decide(self, event: AnomalyDetectedEvent, last: LastSent | None) -> Decision:
+        """Is a person told of `event`, given the last message about its device?"""
+
+    async def notify(
+        self, event: AnomalyDetectedEvent, decision: Decision, suppressed: int
+    ) -> Sequence[NotificationSentEvent]:
+        """Do as decided: one receipt per channel, delivered, failed or suppressed."""
+
+
+class Journal(Protocol):
+    """What was sent and what was held back."""
+
+    async def last_sent(self, site: str, device: str) -> LastSent | None:
+        """The last message about this device that really went out."""
+
+    async def held_back(self, site: str, device: str) -> int:
+        """How many were held back by the cooldown since then."""
+
+    async def record(self, event: AnomalyDetectedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
+        """Keep the receipts and that they are to be published, in one transaction; repeats change nothing."""
+
+    async def unpublished(self) -> Sequence[NotificationSentEvent]:
+        """Receipts that were kept and perhaps never published, because the process died in between."""
+
+    async def published(self, receipts: Sequence[NotificationSentEvent]) -> None:
+        """These reached the broker."""
+
+
+class NotificationAgent(Agent):
+    """Decides for each anomaly event whether a person hears of it, sends it, and publishes the receipt."""
+
+    name, partitioned = "notification", False
+    consumes = (AnomalyDetectedEvent,)
+    produces = (NotificationSentEvent,)
+
+    def __init__(self, notifier: Notifier, journal: Journal, clock_ms: Callable[[], float]) -> None:
+        self._notifier = notifier
+        self._journal = journal
+        self._clock_ms = clock_ms
+        # Done but not yet handed to the runner: they outlive a retry, which does not send again.
+        self._done: list[Event] = []
+        self._outgoing: list[NotificationSentEvent] = []
+
+    async def start(self) -> Sequence[Event]:
+        """Publish what a crash left between the commit and the broker."""
+        return await self._journal.unpublished()
+
+    async def handle(self, batch: Sequence[Input]) -> Sequence[Event]:
+        """Each device's events in order, the devices beside each other."""
+        by_device: dict[tuple[str, str], list[AnomalyDetectedEvent]] = {}
+        for event in batch:
+            if isinstance(event, AnomalyDetectedEvent):
+                by_device.setdefault((event.site, event.device), []).append(event)
+        await asyncio.gather(*(self._one_device(events) for events in by_device.values()))
+        done, self._done = self._done, []
+        return done
+
+    async def tick(self) -> Sequence[Event]:
+        """What was handed out before has reached the broker by now."""
+        if self._outgoing:
+            await self._journal.published(self._outgoing)
+            self._outgoing = []
+        return ()
+
+    async def _one_device(self, events: Sequence[AnomalyDetectedEvent]) -> None:
+        for event in events:
+            await self._one(event)
+
+    async def _one(self, event: AnomalyDetectedEvent) -> None:
+        decision = self._notifier.decide(event, await self._journal.last_sent(event.site, event.device))
+        if decision.reason == Why.ALREADY_SENT:
+            return
+        decided = self._hop(event, self.name, "decided", {"reason": str(decision.reason)})
+        suppressed = await self._journal.held_back(event.site, event.device) if decision.send else 0
+        receipts = await self._notifier.notify(event, decision, suppressed)
+        await self._journal.record(event, receipts)
+        self._outgoing += receipts
+        told = [
+            self._hop(event, receipt.channel, str(receipt.delivery), {"receipt": receipt.receipt})
+            for receipt in receipts
+            if receipt.delivery is not Delivery.SUPPRESSED
+        ]
+        self._done += [*receipts, *([decided, *told] if event.traced else [])]
+
+    def _hop(
+        self, event: AnomalyDetectedEvent, station: str, did: str, detail: dict[str, str | float | int]
+    ) -> HopEvent:
+        return HopEvent(
+            site=event.site,
+            device=event.device,
+            correlation_id=event.correlation_id,
+            station=station,
+            at_ms=self._clock_ms(),
+            readings=1,
+            did=did,
+            detail=detail,
+        )

@@ -1,0 +1,85 @@
+"""The sub-commands that ask a running installation, through its API like everybody else."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from contract.names import split_address
+from ronda.client import RondaClient
+from ronda.installation import Installation, with_settings
+from ronda.settings import load_settings
+
+
+@contextlib.asynccontextmanager
+async def as_admin(data: Path) -> AsyncIterator[RondaClient]:
+    """A client of what runs in `data`, logged in as its first user."""
+    installation = Installation(data)
+    runtime = installation.runtime()
+    secrets = with_settings(installation.secrets(), load_settings())
+    async with RondaClient(f"http://127.0.0.1:{runtime.http_port}") as client:
+        await client.login("admin", secrets.admin_password)
+        yield client
+
+
+async def print_trace(data: Path, correlation_id: str) -> None:
+    """One line a hop, with the time since the one before."""
+    async with as_admin(data) as client:
+        story = await client.trace(correlation_id)
+    print(f"{story['correlation_id']}  {story['site']}/{story['device']}  {story['readings']} readings")
+    for step in story["steps"]:
+        detail = "  ".join(f"{name} {value}" for name, value in step["detail"].items())
+        print(f"  {step['at']}  {step['after_ms']:>9,.1f} ms  {step['station']:<18} {step['did']:<10} {detail}")
+    if not story["traced"]:
+        print("  not traced: times are those of the stored rows and events")
+
+
+async def print_ledger(data: Path) -> None:
+    """One line a device."""
+    async with as_admin(data) as client:
+        rows = (await client.ledger())["items"]
+    columns = ("sent", "stored", "rejected", "pending", "lost")
+    print(f"{'device':<24}" + "".join(f"{column:>12}" for column in columns))
+    for row in rows:
+        name = f"{row['site']}/{row['device']}"
+        print(f"{name:<24}" + "".join(f"{_count(row[column]):>12}" for column in columns))
+
+
+async def add_device(data: Path, address: str, *, as_json: bool) -> None:
+    """Print the user name and the password, which nobody can read again."""
+    site, device = split_address(address)
+    async with as_admin(data) as client:
+        added = await client.add_device(site, device)
+    credentials = {"username": added["username"], "password": added["password"]}
+    if as_json:
+        print(msgspec.json.encode(credentials).decode())
+    else:
+        print(f"username  {credentials['username']}\npassword  {credentials['password']}\nIt is shown this once.")
+
+
+async def list_devices(data: Path) -> None:
+    """One line a device."""
+    async with as_admin(data) as client:
+        rows = (await client.devices())["items"]
+    for row in rows:
+        name = f"{row['site']}/{row['device']}"
+        model = row["model"]["version"] if row["model"] else "none"
+        print(
+            f"{name:<24} {row['state']:<10} model {model:<4} last seen {row['last_seen'] or 'never'}  {row['origin']}"
+        )
+
+
+async def revoke_device(data: Path, address: str) -> None:
+    """Take the device's user away."""
+    site, device = split_address(address)
+    async with as_admin(data) as client:
+        await client.revoke_device(site, device)
+    print(f"{address} may connect no more")
+
+
+def _count(value: Any) -> str:
+    return "unknown" if value is None else f"{value:,}"

@@ -1,0 +1,251 @@
+"""The Python client of Ronda's API: the dashboard and the command ask through it, so permissions are checked once.
+
+In one process with the API: `RondaClient(transport=httpx.ASGITransport(app, raise_app_exceptions=False))`; over the
+network: `RondaClient("https://ronda.example")`. Every answer is the API's JSON as it stands in `/docs`; every refusal
+is an `ApiError` that carries the problem's own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, cast
+from urllib.parse import quote
+
+import msgspec
+
+from contract.errors import RondaError, TransientError
+
+try:
+    import httpx
+except ImportError as error:
+    raise ImportError("the API's client needs httpx: pip install 'ronda[cloud]' or 'ronda[dashboard]'") from error
+
+Json = dict[str, Any]
+TokenSource = str | Callable[[], str | None] | None
+
+_V1 = "/api/v1"
+
+
+class ApiError(RondaError):
+    """The API refused or failed: its problem (RFC 9457), told in `detail`; `reason` is the code to decide on."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        self.status = status
+        self.title = str(problem.get("title", "Error"))
+        self.detail = str(problem.get("detail") or f"the API answered {status}")
+        self.reason = str(problem.get("reason", "unknown"))
+        self.request_id = cast("str | None", problem.get("request_id"))
+        self.errors = cast("list[Json]", problem.get("errors", []))
+        self.problem = dict(problem)
+        super().__init__(self.detail)
+
+
+class RondaClient:
+    """Asks the API on behalf of whoever the token names; `on_behalf_of` gives a view for somebody else."""
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8080",
+        *,
+        token: TokenSource = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self._token = token
+        # A body that never leaves the process is not worth compressing.
+        headers = {"accept-encoding": "identity"} if transport is not None else {}
+        self._http = httpx.AsyncClient(base_url=base_url, transport=transport, timeout=timeout_s, headers=headers)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.aclose()
+
+    def on_behalf_of(self, token: TokenSource) -> RondaClient:
+        """The same connections with another caller's token: one view per request of the dashboard."""
+        view = object.__new__(RondaClient)
+        view._token, view._http = token, self._http
+        return view
+
+    async def login(self, username: str, password: str) -> Json:
+        """`{access_token, token_type, expires_in, scope}`; the client uses the token from here on.
+
+        `username` is a person's, or a device's `site/device` with its MQTT password.
+        """
+        form = {"username": username, "password": password}
+        token = await self._ask("POST", "/auth/token", form=form)
+        self._token = str(token["access_token"])
+        return token
+
+    async def whoami(self) -> Json:
+        """`{subject, scopes, devices, expires_at_ms}` of the token."""
+        return await self._ask("GET", "/auth/session")
+
+    async def ingest(self, messages: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, stored: bool = False) -> Json:
+        """Send telemetry messages, each with `site` and `device`: `{accepted, correlation_ids}`.
+
+        `stored` waits until the store has every reading, not only the broker.
+        """
+        body = msgspec.json.encode(messages)
+        return await self._ask("POST", "/ingest", {"wait": "stored" if stored else None}, body=body)
+
+    async def simulate(self, fault: str | None = None) -> Json:
+        """Let a rested demo machine fall ill (`none`: stay well): `{correlation_id, site, device, fault}`."""
+        body = msgspec.json.encode({} if fault is None else {"fault": fault})
+        return await self._ask("POST", "/simulate/anomaly-event", body=body)
+
+    async def trace(self, correlation_id: str) -> Json:
+        """The story of one correlation id.
+
+        `{correlation_id, site, device, traced, readings, steps: [{station, did, at_ms, at, after_ms, since_start_ms,
+        readings, detail}], anomalies, notifications, rejected}`; `steps` in the order in which they happened.
+        """
+        return await self._ask("GET", f"/trace/{_segment(correlation_id)}")
+
+    async def anomalies(
+        self,
+        *,
+        site: str | None = None,
+        device: str | None = None,
+        phase: str | None = None,
+        since: int | str | None = None,
+        until: int | str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Json:
+        """`{items: [anomaly…], next}`, newest first; `phase` also takes `active`. Times: epoch ms or ISO 8601.
+
+        An anomaly: `{id, site, device, phase, active, severity, score, peak_score, since_ms, raised_at_ms,
+        detected_at_ms, cleared_at_ms, since, raised_at, …, sensors: [{name, unit, share, seen, expected, expected_low,
+        expected_high}], sentence: {en, pt}, model: {name, version, run_id}, correlation_id, notification}` where
+        `notification` is the last one, or None.
+        """
+        query = {"site": site, "device": device, "phase": phase, "from": since, "to": until}
+        return await self._ask("GET", "/anomalies", query | {"limit": limit, "cursor": cursor})
+
+    async def anomaly(self, anomaly_id: str) -> Json:
+        """One anomaly with all its `notifications` and its `window: {measured_at_ms, series}`."""
+        return await self._ask("GET", f"/anomalies/{_segment(anomaly_id)}")
+
+    async def readings(
+        self,
+        site: str,
+        device: str,
+        *,
+        since: int | str | None = None,
+        until: int | str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Json:
+        """`{items: [reading…], next}`, newest first.
+
+        A reading: `{measured_at_ms, measured_at, received_at_ms, values, boot, seq, correlation_id, replayed}`.
+        """
+        query = {"site": site, "device": device, "from": since, "to": until, "limit": limit, "cursor": cursor}
+        return await self._ask("GET", "/readings", query)
+
+    async def chart(
+        self,
+        site: str,
+        device: str,
+        *,
+        since: int | str | None = None,
+        until: int | str | None = None,
+        points: int = 2000,
+    ) -> Json:
+        """`{site, device, rows, series: [{name, unit, measured_at_ms: […], values: […]}]}`, oldest first.
+
+        Each series is thinned to at most `points`, its spikes kept.
+        """
+        query = {"site": site, "device": device, "from": since, "to": until, "format": "columns", "points": points}
+        return await self._ask("GET", "/readings", query)
+
+    async def devices(self, *, site: str | None = None, origin: str | None = None) -> Json:
+        """`{items: [device…]}`, worst state first.
+
+        A device: `{site, device, origin, state, last_seen_ms, last_seen, metrics: [{name, unit, low, high}], model:
+        {name, version, run_id, trained_through_ms, promoted_at_ms} | None, anomaly_id | None, created_at_ms}`; `state`
+        is one of learning, healthy, warning, critical, no_data.
+        """
+        return await self._ask("GET", "/devices", {"site": site, "origin": origin})
+
+    async def add_device(self, site: str, device: str, metrics: Iterable[Mapping[str, Any]] | None = None) -> Json:
+        """`{site, device, username, password}`: the broker credentials of the new device; told this once."""
+        body: Json = {"site": site, "device": device}
+        if metrics is not None:
+            body["metrics"] = [dict(metric) for metric in metrics]
+        return await self._ask("POST", "/devices", body=msgspec.json.encode(body))
+
+    async def revoke_device(self, site: str, device: str) -> None:
+        """Take the device's credentials away; what it stored stays."""
+        await self._ask("DELETE", f"/devices/{_segment(site)}/{_segment(device)}")
+
+    async def ledger(self, *, site: str | None = None, device: str | None = None) -> Json:
+        """`{items: [{site, device, counted, sent, stored, rejected, pending, lost}]}`; None where it is unknown."""
+        return await self._ask("GET", "/ledger", {"site": site, "device": device})
+
+    async def mails(self, limit: int | None = None) -> Json:
+        """`{items: [{id, received_at_ms, sender, recipients, subject, correlation_id}]}`, newest first."""
+        return await self._ask("GET", "/mails", {"limit": limit})
+
+    async def mail(self, mail_id: str) -> Json:
+        """One mail: the summary and `{headers: {…}, text, html, images: [{content_id, media_type, base64}]}`."""
+        return await self._ask("GET", f"/mails/{_segment(mail_id)}")
+
+    async def readiness(self) -> Json:
+        """`{ready, missing: […], …}`: being not ready is an answer, not an error."""
+        response = await self._send("GET", "/readyz", {}, None, None)
+        return _decoded(response)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        body: bytes | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Json:
+        response = await self._send(method, _V1 + path, query or {}, body, form)
+        answer = _decoded(response)
+        if response.is_success:
+            return answer
+        raise ApiError(response.status_code, answer)
+
+    async def _send(
+        self, method: str, path: str, query: Mapping[str, Any], body: bytes | None, form: Mapping[str, str] | None
+    ) -> httpx.Response:
+        headers = {} if body is None else {"content-type": "application/json"}
+        token = self._token() if callable(self._token) else self._token
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
+        params = {name: value for name, value in query.items() if value is not None}
+        try:
+            return await self._http.request(method, path, params=params, content=body, data=form, headers=headers)
+        except httpx.TransportError as error:
+            url = self._http.base_url
+            raise TransientError(f"no answer from Ronda's API at {url} ({error!r}); is `ronda up` running?") from error
+
+
+def _segment(text: str) -> str:
+    """One path segment, whatever the id contains."""
+    return quote(text, safe="")
+
+
+def _decoded(response: httpx.Response) -> Json:
+    """The JSON object of an answer; a proxy's HTML page is told as what it is."""
+    if not response.content:
+        return {}
+    try:
+        return msgspec.json.decode(response.content, type=Json)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        kind = response.headers.get("content-type", "nothing known")
+        raise ApiError(response.status_code, {"detail": f"expected JSON from the API, got {kind}"}) from error

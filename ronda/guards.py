@@ -1,0 +1,50 @@
+"""What is checked before anything starts, each with one line that says what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from ronda.installation import AGENT_NAMES, InstallationError
+
+
+def check_agents(without: tuple[str, ...]) -> list[str]:
+    """The agents that are to run. Raises: InstallationError for a name that is none."""
+    if unknown := [name for name in without if name not in AGENT_NAMES]:
+        raise InstallationError(f"there is no agent {unknown[0]!r}; --without takes one of {', '.join(AGENT_NAMES)}")
+    return [name for name in AGENT_NAMES if name not in without]
+
+
+def check_port(host: str, port: int, option: str) -> None:
+    """Raises: InstallationError when somebody else listens on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+            raise InstallationError(f"port {port} {why}; choose another with {option}") from error
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Hold the folder. Raises: InstallationError when another `ronda up` runs in it."""
+    with (root / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InstallationError(
+                f"another `ronda up` runs in {root}; stop it, or name another folder with --data"
+            ) from error
+        yield

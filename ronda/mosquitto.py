@@ -1,0 +1,48 @@
+"""Debian's Mosquitto as the broker of `ronda up`, told when the password file changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Self
+
+from broker.credentials import Credentials
+from broker.mosquitto import Mosquitto
+from cloud.agents.registry import parties
+from ronda.installation import Installation
+
+# A device that was just added connects within a second or two: nobody notices one more.
+_LOOK_S = 0.5
+
+
+class MosquittoPart:
+    """The process and the watch over its users."""
+
+    def __init__(self, installation: Installation, host: str, port: int) -> None:
+        self._credentials = Credentials(installation.passwd)
+        self._mosquitto = Mosquitto(installation.broker, host, port, self._credentials, parties())
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._mosquitto.start()
+        self._watch = asyncio.create_task(self._reload_on_change())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        await self._mosquitto.stop()
+
+    async def _reload_on_change(self) -> None:
+        known = self._credentials.hashes()
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            now = self._credentials.hashes()
+            if now is not known:
+                known = now
+                with contextlib.suppress(ProcessLookupError):
+                    self._mosquitto.reload()

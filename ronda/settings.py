@@ -1,0 +1,99 @@
+"""What an administrator may set: environment variables, or a `.env` file in the working directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contract.errors import RondaError
+
+# Shipped in examples everywhere; never a secret.
+_GIVEN_AWAY = frozenset({"", "change-me", "changeme", "secret", "password", "admin", "ronda"})
+# HMAC-SHA256 wants a key of its own length (RFC 7518, section 3.2).
+_MINIMUM_SECRET = 32
+
+
+class SettingsError(RondaError):
+    """A setting that cannot work; the text says which, and what to set."""
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable of the same name in capitals. Empty means: decided by `ronda up`."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    env: Literal["development", "production"] = "development"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    time_zone: str = "UTC"
+    language: Literal["en", "pt"] = "en"
+
+    api_key: SecretStr = SecretStr("")
+    jwt_secret: SecretStr = SecretStr("")
+    admin_password: SecretStr = SecretStr("")
+    api_base_url: str = ""
+
+    mqtt_url: SecretStr = SecretStr("")
+    database_url: SecretStr = SecretStr("")
+
+    mlflow_tracking_uri: str = ""
+    mlflow_artifact_root: str = ""
+    aws_access_key_id: str = ""
+    aws_secret_access_key: SecretStr = SecretStr("")
+    aws_default_region: str = ""
+
+    email_smtp_host: str = ""
+    email_smtp_port: int = Field(default=587, ge=1, le=65535)
+    email_smtp_tls: bool = True
+    email_smtp_user: str = ""
+    email_smtp_pass: SecretStr = SecretStr("")
+    email_from: str = "ronda@localhost"
+    email_to: str = "maintenance@localhost"
+
+    webhook_url: str = ""
+    webhook_secret: SecretStr = SecretStr("")
+
+    notification_cooldown_s: int = Field(default=600, ge=0)
+    learn_rows: int = Field(default=1800, ge=60)
+    prometheus_multiproc_dir: Path | None = None
+
+    def check_secrets(self) -> None:
+        """In production nothing starts on a secret that anybody could know. Raises: SettingsError naming each."""
+        if self.env != "production":
+            return
+        weak = [name for name, value in self._secrets().items() if _is_weak(name, value)]
+        if weak:
+            raise SettingsError(
+                f"ENV=production, but {', '.join(weak)} {'is' if len(weak) == 1 else 'are'} empty, a default or too "
+                f"short; set each to a random value, for example from: openssl rand -hex 32"
+            )
+
+    def _secrets(self) -> dict[str, str]:
+        secrets = {
+            "API_KEY": self.api_key.get_secret_value(),
+            "JWT_SECRET": self.jwt_secret.get_secret_value(),
+            "ADMIN_PASSWORD": self.admin_password.get_secret_value(),
+        }
+        if self.webhook_url:
+            secrets["WEBHOOK_SECRET"] = self.webhook_secret.get_secret_value()
+        return secrets
+
+
+def _is_weak(name: str, value: str) -> bool:
+    return value.lower() in _GIVEN_AWAY or (name == "JWT_SECRET" and len(value) < _MINIMUM_SECRET)
+
+
+def load_settings() -> Settings:
+    """The settings in force. Raises: SettingsError with one line per impossible value."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError(_plain(error)) from error
+    settings.check_secrets()
+    return settings
+
+
+def _plain(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors())

@@ -1,0 +1,194 @@
+"""`ronda up`: the whole product on one machine, started in order, watched, and stopped without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from broker.credentials import Credentials
+from cloud.storage.postgres import EmbeddedPostgres
+from ronda.fleet import write_fleet
+from ronda.guards import alone, check_agents, check_port, free_port
+from ronda.installation import Installation, InstallationError, Runtime, Secrets, with_settings
+from ronda.processes import Part, until_told_to_stop
+from ronda.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+# Beyond this something is wrong that waiting does not mend.
+READY_TIMEOUT_S = 180.0
+POLL_S = 0.25
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line chose."""
+
+    data: Path
+    http_port: int
+    mqtt_port: int
+    broker: Literal["embedded", "mosquitto"]
+    devices: int
+    without: tuple[str, ...]
+
+
+class Up:
+    """A running installation; `say` prints a line for the person who started it."""
+
+    def __init__(self, options: Options, settings: Settings, say: Callable[[str], None]) -> None:
+        self._options = options
+        self._settings = settings
+        self._say = say
+        self._installation = Installation(options.data)
+        self._began = time.monotonic()
+
+    async def run(self) -> None:
+        """Until Ctrl-C. Raises: RondaError with one clear line when it cannot start."""
+        agents = check_agents(self._options.without)
+        self._installation.create()
+        with alone(self._installation.root):
+            check_port(LOOPBACK, self._options.http_port, "--http-port")
+            if not self._settings.mqtt_url.get_secret_value():
+                check_port(LOOPBACK, self._options.mqtt_port, "--mqtt-port")
+            stop = asyncio.create_task(until_told_to_stop())
+            async with contextlib.AsyncExitStack() as stack:
+                start = asyncio.create_task(self._start(stack, agents))
+                await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+                if stop.done():
+                    start.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await start
+                await stop
+                self._say("\nstopping …")
+            self._say("stopped; everything is kept in " + str(self._installation.root))
+
+    async def _start(self, stack: contextlib.AsyncExitStack, agents: list[str]) -> None:
+        secrets = with_settings(self._installation.secrets(), self._settings)
+        self._say(f"Ronda starts in {self._installation.root}")
+        data = ["--data", str(self._installation.root)]
+        if not self._settings.mlflow_tracking_uri and not (self._installation.mlflow / "mlflow.db").exists():
+            # The slowest step of a first start: begun before everything else, beside everything else.
+            await self._part(stack, "trainer", ["train", "--first", *data])
+        Credentials(self._installation.passwd).set_all(secrets.services)
+        machines = write_fleet(self._installation, self._options.devices)
+        database_url = await self._database(stack)
+        runtime = self._runtime(database_url, agents)
+        self._installation.announce(runtime)
+        stack.callback(self._installation.retract)
+        await self._mosquitto(stack)
+        await self._part(stack, "hub", ["hub", *data], keep=True)
+        await self._part(stack, "web", ["api", *data], keep=True)
+        await self._part(stack, "emulator", ["emulate", *data], keep=True)
+        self._step("processes", "hub, web and emulator are starting")
+        await self._until_ready(runtime)
+        self._step("ready", f"{self._options.devices} of {len(machines)} emulated machines are live and judged")
+        self._welcome(runtime, secrets)
+
+    async def _database(self, stack: contextlib.AsyncExitStack) -> str:
+        if given := self._settings.database_url.get_secret_value():
+            self._step("database", "as DATABASE_URL says")
+            return given
+        postgres = EmbeddedPostgres(self._installation.postgres)
+        stack.push_async_callback(postgres.stop)
+        url = await postgres.start()
+        self._step("database", f"PostgreSQL on {url.rpartition('@')[2]}")
+        return url
+
+    async def _mosquitto(self, stack: contextlib.AsyncExitStack) -> None:
+        if self._settings.mqtt_url.get_secret_value():
+            self._step("broker", "as MQTT_URL says")
+        elif self._options.broker == "mosquitto":
+            from ronda.mosquitto import MosquittoPart  # brings the agents' declarations, which nothing else here needs
+
+            mosquitto = MosquittoPart(self._installation, LOOPBACK, self._options.mqtt_port)
+            await stack.enter_async_context(mosquitto)
+            self._step("broker", f"Mosquitto on {LOOPBACK}:{self._options.mqtt_port}")
+        else:
+            self._step("broker", f"embedded, in the hub, on {LOOPBACK}:{self._options.mqtt_port}")
+
+    async def _part(
+        self, stack: contextlib.AsyncExitStack, name: str, arguments: list[str], *, keep: bool = False
+    ) -> None:
+        part = Part(name, arguments, self._installation.logs / f"{name}.err")
+        stack.push_async_callback(part.stop)
+        await part.start()
+        if keep:
+            watch = asyncio.create_task(part.keep())
+            stack.callback(watch.cancel)
+
+    async def _until_ready(self, runtime: Runtime) -> None:
+        """Wait for `/readyz`, telling what is still missing each time that changes."""
+        told = ""
+        give_up = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < give_up:
+            ready, missing = await asyncio.to_thread(ask_readiness, f"http://{LOOPBACK}:{runtime.http_port}/readyz")
+            if ready:
+                return
+            if missing and missing != told:
+                told = missing
+                self._step("waiting", missing)
+            await asyncio.sleep(POLL_S)
+        raise InstallationError(
+            f"not ready after {READY_TIMEOUT_S:.0f} s: {told or 'the web process does not answer'}; "
+            f"the logs in {self._installation.logs} say why"
+        )
+
+    def _runtime(self, database_url: str, agents: list[str]) -> Runtime:
+        settings = self._settings
+        base_url = settings.api_base_url or f"http://{LOOPBACK}:{self._options.http_port}"
+        own_mail = not settings.email_smtp_host
+        return Runtime(
+            pid=os.getpid(),
+            base_url=base_url,
+            http_port=self._options.http_port,
+            mqtt_host=LOOPBACK,
+            mqtt_port=self._options.mqtt_port,
+            mqtt_url=settings.mqtt_url.get_secret_value(),
+            database_url=database_url,
+            tracking_uri=settings.mlflow_tracking_uri or f"sqlite:///{self._installation.mlflow / 'mlflow.db'}",
+            artifact_root=settings.mlflow_artifact_root or str(self._installation.mlflow / "artifacts"),
+            smtp_host=LOOPBACK if own_mail else settings.email_smtp_host,
+            smtp_port=free_port(LOOPBACK) if own_mail else settings.email_smtp_port,
+            own_mail=own_mail,
+            broker="external" if settings.mqtt_url.get_secret_value() else self._options.broker,
+            agents=agents,
+        )
+
+    def _step(self, what: str, text: str) -> None:
+        self._say(f"  {time.monotonic() - self._began:5.1f} s  {what:<10} {text}")
+
+    def _mqtt_words(self) -> str:
+        if self._settings.mqtt_url.get_secret_value():
+            return "as MQTT_URL says"
+        return f"{LOOPBACK}:{self._options.mqtt_port}; `ronda device add SITE/DEVICE` makes a user and its password"
+
+    def _welcome(self, runtime: Runtime, secrets: Secrets) -> None:
+        self._say(
+            f"\n  dashboard   {runtime.base_url}/ui/\n"
+            f"  golden path {runtime.base_url}/ui/golden-path\n"
+            f"  API         {runtime.base_url}/docs\n"
+            f"  MQTT        {self._mqtt_words()}\n"
+            f"  first user  admin, password {secrets.admin_password}\n\n"
+            f"  logs in {self._installation.logs}; Ctrl-C stops everything"
+        )
+
+
+def ask_readiness(url: str) -> tuple[bool, str]:
+    """(ready, what is missing in words); not ready and nothing to say while nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own loopback address
+            return answer.status == 200, ""
+    except urllib.error.HTTPError as refusal:
+        with contextlib.suppress(ValueError, AttributeError):
+            return False, str(json.loads(refusal.read()).get("detail", ""))
+    except OSError:
+        pass
+    return False, ""
