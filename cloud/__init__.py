@@ -1,0 +1,1 @@
+"""What runs centrally? The chain of agents, the API, the store, the models and the notifications."""

@@ -9,8 +9,8 @@ from typing import Self
 
 from broker.credentials import Credentials
 from broker.mosquitto import Mosquitto
-from cloud.agents.registry import parties
 from ronda.installation import Installation
+from ronda.parties import parties
 
 # A device that was just added connects within a second or two: nobody notices one more.
 _LOOK_S = 0.5

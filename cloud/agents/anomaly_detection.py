@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Protocol
 
 import msgspec
@@ -18,10 +19,10 @@ from contract.events import (
     Event,
     HopEvent,
     ModelPromotedEvent,
-    ModelRef,
     Readings,
     ValidatedDataEvent,
 )
+from contract.identity import PARTITIONS
 from detection.detector import Detector
 from detection.model import Model
 
@@ -38,7 +39,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     site: str
     device: str
-    model: ModelRef
+    model_version: str
     position: Position
     state: bytes
 
@@ -52,6 +53,9 @@ class Models(Protocol):
 
 class Memory(Protocol):
     """The store, as the detector uses it."""
+
+    async def champions(self) -> Sequence[ModelPromotedEvent]:
+        """Every machine's model in force."""
 
     async def snapshot(self, site: str, device: str) -> Snapshot | None:
         """Where this machine's detector stood last."""
@@ -82,7 +86,17 @@ class AnomalyDetectionAgent(Agent):
     consumes = (ValidatedDataEvent, ModelPromotedEvent)
     produces = (AnomalyDetectedEvent,)
 
-    def __init__(self, models: Models, memory: Memory, clock_ms: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        models: Models,
+        memory: Memory,
+        clock_ms: Callable[[], float],
+        *,
+        zone: tzinfo = UTC,
+        partitions: Sequence[int] | None = None,
+    ) -> None:
+        self._zone = zone
+        self._owned = frozenset(range(PARTITIONS) if partitions is None else partitions)
         self._models = models
         self._memory = memory
         self._clock_ms = clock_ms
@@ -93,8 +107,10 @@ class AnomalyDetectionAgent(Agent):
         self._outgoing: list[AnomalyDetectedEvent] = []
 
     async def start(self) -> Sequence[Event]:
-        """Publish what a crash left between the commit and the broker."""
-        return await self._memory.unpublished()
+        """Load every champion, and publish what a crash left between the commit and the broker."""
+        for promotion in await self._memory.champions():
+            await self._promoted(promotion)
+        return [*await self._memory.unpublished(), *await self._settle()]
 
     async def handle(self, batch: Sequence[Input]) -> Sequence[Event]:
         """Take up new models, and judge the blocks of machines that have one."""
@@ -122,7 +138,7 @@ class AnomalyDetectionAgent(Agent):
         """Swap the model between two batches; a model that cannot be trusted leaves the old one in place."""
         key = (promotion.site, promotion.device)
         asset = self._assets.get(key)
-        if asset is not None and asset.model == promotion.model:
+        if promotion.partition not in self._owned or (asset is not None and asset.model == promotion.model):
             return
         try:
             model = await self._models.load(promotion)
@@ -138,17 +154,24 @@ class AnomalyDetectionAgent(Agent):
         await self._catch_up(asset)
 
     async def _asset(self, promotion: ModelPromotedEvent, model: Model) -> Asset:
-        """The machine as a restart finds it; with another model it begins after what that one was fitted on."""
+        """The machine where it was left; a new model begins behind its own data, and an open anomaly stays open."""
         site, device = promotion.site, promotion.device
-        known = await self._memory.snapshot(site, device)
-        if known is not None and known.model == promotion.model:
-            detector = Detector(model, device=device, units=await self._memory.units(site, device), state=known.state)
-            return Asset(site, device, promotion.model, detector, known.position)
+        left = self._left(site, device) or await self._memory.snapshot(site, device)
         begin = Position(promotion.trained_through_ms)
-        if site_asset := self._assets.get((site, device)):
-            begin = max(begin, site_asset.position)
-        detector = Detector(model, device=device, units=await self._memory.units(site, device))
+        if left is not None:
+            begin = left.position if left.model_version == promotion.model.version else max(begin, left.position)
+        detector = Detector(
+            model,
+            device=device,
+            units=await self._memory.units(site, device),
+            tz=self._zone,
+            state=None if left is None else left.state,
+        )
         return Asset(site, device, promotion.model, detector, begin)
+
+    def _left(self, site: str, device: str) -> Snapshot | None:
+        asset = self._assets.get((site, device))
+        return None if asset is None else _snapshot(asset)
 
     async def _block(self, block: ValidatedDataEvent) -> None:
         asset = self._assets.get((block.site, block.device))
@@ -208,5 +231,9 @@ class AnomalyDetectionAgent(Agent):
 
 def _snapshot(asset: Asset) -> Snapshot:
     return Snapshot(
-        site=asset.site, device=asset.device, model=asset.model, position=asset.position, state=asset.detector.state()
+        site=asset.site,
+        device=asset.device,
+        model_version=asset.model.version,
+        position=asset.position,
+        state=asset.detector.state(),
     )

@@ -14,7 +14,7 @@ def anomaly_event(asset: Asset, block: Readings, change: Change, now_ms: int) ->
     return AnomalyDetectedEvent(
         site=asset.site,
         device=asset.device,
-        anomaly_id=digest_id(asset.site, asset.device, change.since_ms, asset.model.version),
+        anomaly_id=digest_id(asset.site, asset.device, change.since_ms),
         phase=Phase(change.phase),
         severity=Severity(change.severity),
         score=round(change.score, 4),

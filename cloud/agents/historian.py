@@ -34,7 +34,7 @@ class Store(Protocol):
 class Trail(Protocol):
     """Where the hops of traced messages are kept."""
 
-    async def record(self, hops: Sequence[HopEvent]) -> None:
+    async def store(self, hops: Sequence[HopEvent]) -> None:
         """Keep these; repeats change nothing."""
 
 
@@ -58,7 +58,7 @@ class Historian(Agent):
         rejected = [event for event in batch if isinstance(event, ReadingRejectedEvent)]
         passed = [event for event in batch if isinstance(event, HopEvent)]
         if passed:
-            await self._trail.record(passed)
+            await self._trail.store(passed)
         if not validated and not rejected:
             return ()
         outcome = await self._store.store(validated, rejected)

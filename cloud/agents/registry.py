@@ -11,9 +11,6 @@ from cloud.agents.historian import Historian
 from cloud.agents.notification import NotificationAgent
 from cloud.agents.validation import ValidationAgent
 from contract.access import Party
-from contract.codec import topic_filter
-from contract.events import HopEvent, ModelPromotedEvent, ValidatedDataEvent
-from contract.topics import AgentTopic, Channel, DeviceTopic
 
 AGENTS: tuple[type[Agent], ...] = (
     DataAcquisitionAgent,
@@ -23,23 +20,6 @@ AGENTS: tuple[type[Agent], ...] = (
     Historian,
 )
 
-# The HTTP bridge says what clients post on the device's topic, asks demonstration machines for a fault, and listens.
-WEB = Party(
-    name="web",
-    writes=[
-        DeviceTopic.filter(Channel.TELEMETRY),
-        DeviceTopic.filter(Channel.COMMAND),
-        DeviceTopic.filter(Channel.CONFIG_DESIRED),
-        topic_filter(HopEvent),
-    ],
-    reads=[
-        *(DeviceTopic.filter(channel) for channel in Channel),
-        *map(topic_filter, (ValidatedDataEvent, HopEvent, ModelPromotedEvent)),
-        AgentTopic.filter(),
-    ],
-)
-TRAINER = Party(name="trainer", writes=[topic_filter(ModelPromotedEvent)], reads=[topic_filter(ModelPromotedEvent)])
-
 
 def agent_named(name: str) -> type[Agent]:
     """The agent of this name. Raises: KeyError when there is none."""
@@ -47,8 +27,8 @@ def agent_named(name: str) -> type[Agent]:
 
 
 def parties() -> list[Party]:
-    """Everybody on the broker but the devices."""
-    return [*(agent.party() for agent in AGENTS), WEB, TRAINER]
+    """The agents' rights on the broker."""
+    return [agent.party() for agent in AGENTS]
 
 
 def client_id(agent: type[Agent], partitions: str | None = None) -> str:

@@ -68,9 +68,9 @@ class Runner:
     async def run(self) -> None:
         """Work until cancelled. Raises: TransientError when something stayed away for longer than a minute."""
         async with self._bus:
-            await self._announce(AgentState.ONLINE)
-            await self._publish(await self._agent.start())
+            await self._publish(await self._retried(self._agent.start))
             await self._bus.subscribe(*self._agent.filters(self._partitions))
+            await self._announce(AgentState.ONLINE)
             log.info("agent.started", extra={"filters": self._agent.filters(self._partitions)[:4]})
             try:
                 await self._work()

@@ -1,0 +1,62 @@
+# Everything from a bare clone: `make up` runs Ronda, `make test` proves it. Every target may be called again.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+SYNC := .tools/bin/uv sync --frozen --all-extras --compile-bytecode
+# The dash package brings a pytest plug-in that nothing here uses.
+PYTEST := $(BIN)/python -m pytest -p no:dash
+# The first of these that is 3.11 or newer.
+PYTHONS := python3 python3.13 python3.12 python3.11
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test lint bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.everything ## install everything, the tests' packages included, into .venv
+
+up: .venv/.product ## run Ronda; options by ARGS="--http-port 8080"
+	@exec $(BIN)/ronda up $(ARGS)
+
+test: .venv/.everything ## run every check: lint, then unit and chain tests, then whole processes and browsers
+	@tests/support/debian.sh
+	@$(MAKE) --no-print-directory lint
+	@failed=0; \
+	$(PYTEST) -n 2 --dist loadfile -m "not serial" tests || failed=1; \
+	$(PYTEST) -m serial tests || failed=1; \
+	exit $$failed
+
+lint: .venv/.everything ## run ruff, mypy and import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.everything ## measure the chain beside a bare subscriber, on both brokers
+	@tests/support/debian.sh mosquitto
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove what the other targets made, but no data
+	rm -rf .venv .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv in a small environment of its own, so that nothing needs to be on the machine but Python.
+.tools/bin/uv:
+	@python=$$(for python in $(PYTHONS); do \
+	    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done); \
+	if [ -z "$$python" ]; then \
+	    echo "Python 3.11 or newer is needed; on Debian 12 type: sudo apt-get install -y python3 python3-venv" >&2; exit 1; fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "$$python cannot make environments; type: sudo apt-get install -y python3-venv" >&2; exit 1; fi; \
+	$$python -m venv --clear .tools && .tools/bin/pip install --quiet --disable-pip-version-check uv
+
+# --frozen: without it an index set in the environment would be written into uv.lock.
+# --inexact: `make up` after `make setup` leaves the tests' packages in place.
+.venv/.product: uv.lock pyproject.toml | .tools/bin/uv
+	$(SYNC) --no-dev --inexact --python .tools/bin/python
+	@touch $@
+
+.venv/.everything: uv.lock pyproject.toml | .tools/bin/uv
+	$(SYNC) --python .tools/bin/python
+	@touch .venv/.product $@

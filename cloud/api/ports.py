@@ -1,0 +1,213 @@
+"""What the API needs from the others, in its own words; the composition root hands it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from broker.bus import Bus
+from cloud.api.auth import AuthSettings
+from cloud.notifications.mailbox import Mail, Summary
+from cloud.storage.anomalies import AnomalyRecord
+from cloud.storage.devices import DeviceRecord as Device
+from cloud.storage.promotions import Promotion
+from cloud.storage.quarantine import Rejection
+from cloud.storage.reading_blocks import LastSeen, Ledger, ReadingBlock, ReadingRow
+from contract.events import HopEvent, NotificationSentEvent
+from contract.plausibility import Metric
+
+Address = tuple[str, str]
+# A reading within its device: boot and number.
+Key = tuple[str, int]
+
+
+class User(Protocol):
+    """A person: what they may do, and for which devices (`site/device`, `site/*`, `*`) they may send."""
+
+    @property
+    def username(self) -> str: ...
+    @property
+    def scopes(self) -> Sequence[str]: ...
+    @property
+    def devices(self) -> Sequence[str]: ...
+
+
+class Users(Protocol):
+    """Who may log in."""
+
+    async def authenticate(self, username: str, password: str) -> User | None:
+        """The user, if this is the password; takes equally long when there is no such user."""
+
+
+class DeviceCredentials(Protocol):
+    """The broker's password file (`broker.credentials.Credentials`)."""
+
+    def new_password(self) -> str:
+        """A fresh secret."""
+
+    def set(self, user: str, password: str) -> None:
+        """Let the device connect."""
+
+    def remove(self, user: str) -> None:
+        """Let the device connect no more."""
+
+    def verify(self, user: str, password: str) -> bool:
+        """Is this the device's password?"""
+
+
+class Devices(Protocol):
+    """The registered machines (`cloud.storage.devices.DeviceStore`)."""
+
+    async def get(self, site: str, device: str) -> Device | None:
+        """One, in service or revoked."""
+
+    async def list(self) -> Sequence[Device]:
+        """All, revoked ones included."""
+
+    async def ensure(
+        self, site: str, device: str, origin: str, *, now_ms: int, metrics: Sequence[Metric] | None = None
+    ) -> Device:
+        """Register it unless it is."""
+
+    async def revoke(self, site: str, device: str, *, now_ms: int) -> bool:
+        """Take it out of service; False when it is not in service."""
+
+    async def reinstate(self, site: str, device: str) -> bool:
+        """Let a revoked one come back."""
+
+
+class Readings(Protocol):
+    """What was measured (`cloud.storage.readings.ReadingStore`)."""
+
+    async def readings(
+        self, site: str, device: str, *, from_ms: int | None = None, to_ms: int | None = None, limit: int
+    ) -> ReadingBlock:
+        """The newest `limit` of a span, oldest first."""
+
+    async def by_correlation(self, correlation_id: str) -> Sequence[ReadingRow]:
+        """Those that carry this id."""
+
+    async def last_seen(self) -> Mapping[Address, LastSeen]:
+        """Each device's newest."""
+
+    async def ledger(self) -> Sequence[Ledger]:
+        """What became of everybody's readings."""
+
+
+class Anomalies(Protocol):
+    """What was found (`cloud.storage.anomalies.AnomalyStore`)."""
+
+    async def get(self, anomaly_id: str) -> AnomalyRecord | None:
+        """One."""
+
+    async def by_correlation(self, correlation_id: str) -> Sequence[AnomalyRecord]:
+        """Those that this id led to."""
+
+
+class Notifications(Protocol):
+    """Who was told (`cloud.storage.notifications.NotificationStore`)."""
+
+    async def by_correlation(self, correlation_id: str) -> Sequence[NotificationSentEvent]:
+        """Receipts that carry this id, oldest first."""
+
+
+class Hops(Protocol):
+    """The measured way of traced messages (`cloud.storage.hops.HopStore`)."""
+
+    async def by_correlation(self, correlation_id: str) -> Sequence[HopEvent]:
+        """In the order of their times."""
+
+
+class Quarantine(Protocol):
+    """What was refused (`cloud.storage.quarantine.Quarantine`)."""
+
+    async def by_correlation(self, correlation_id: str) -> Sequence[Rejection]:
+        """Of a message with this id."""
+
+
+class Promotions(Protocol):
+    """Which model judges which device (`cloud.storage.promotions.PromotionStore`)."""
+
+    async def all_current(self) -> Sequence[Promotion]:
+        """The champions."""
+
+
+class AnomalyFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which anomalies: None means any. `phase` also takes `active`; times are those of raising; `before`: a serial."""
+
+    site: str | None = None
+    device: str | None = None
+    phase: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+    before: int | None = None
+
+
+class Lookups(Protocol):
+    """Questions about many things at once (`cloud.api.lookups.StoreLookups`)."""
+
+    async def alive(self) -> None:
+        """Raises: TransientError when the database is away."""
+
+    async def stored(
+        self, site: str, device: str, keys: Sequence[Key]
+    ) -> Mapping[Key, tuple[int, Mapping[str, float]]]:
+        """(measured_at_ms, values) of those readings that are stored."""
+
+    async def anomalies(self, wanted: AnomalyFilter, limit: int) -> Sequence[AnomalyRecord]:
+        """Newest first."""
+
+    async def newest_anomalies(self) -> Mapping[Address, AnomalyRecord]:
+        """Each device's last one."""
+
+    async def notifications_of(self, anomaly_ids: Sequence[str]) -> Mapping[str, Sequence[NotificationSentEvent]]:
+        """The receipts of each anomaly, oldest first."""
+
+    async def notifications_since(self, sent_at_ms: int, limit: int) -> Sequence[NotificationSentEvent]:
+        """The newest `limit` receipts from then on, oldest first."""
+
+
+class Mailbox(Protocol):
+    """The local mail server's mails (`cloud.notifications.mailbox.Mailbox`)."""
+
+    def list(self, limit: int) -> Sequence[Summary]:
+        """The newest, newest first."""
+
+    def read(self, mail_id: str) -> Mail:
+        """One. Raises: UnknownMail."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Everything the API works with, opened by whoever makes it.
+
+    `agents`: the names that must be online for readiness. `broker_up`: is the bus connected now? `open_paths`: further
+    paths that need no caller, such as the login page's own assets. `cooldown_ms`: the notification cooldown per device.
+    `mailbox` is None where mails go to somebody else's server. `metrics_directory`: where several workers share counts.
+    """
+
+    auth: AuthSettings
+    bus: Bus
+    users: Users
+    credentials: DeviceCredentials
+    devices: Devices
+    readings: Readings
+    anomalies: Anomalies
+    notifications: Notifications
+    hops: Hops
+    quarantine: Quarantine
+    promotions: Promotions
+    lookups: Lookups
+    mailbox: Mailbox | None
+    agents: Sequence[str]
+    broker_up: Callable[[], bool]
+    asyncapi: Path
+    cooldown_ms: int
+    clock_ms: Callable[[], float]
+    new_id: Callable[[], str]
+    open_paths: Sequence[str] = ()
+    metrics_directory: Path | None = None

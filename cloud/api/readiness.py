@@ -1,0 +1,66 @@
+"""Can the whole chain do its work? Each thing that is missing by name, so that a person knows where to look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from cloud.api.fleet import Fleet
+from cloud.api.presence import Presence
+from contract.errors import RondaError
+
+# A probe is asked every few seconds and gives up itself after about ten.
+_WITHIN_S = 3.0
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """`missing` names what is down or not there yet: `database`, `broker`, `agent …`, `champion …`."""
+
+    ready: bool
+    missing: list[str]
+
+
+class Readiness:
+    """Asks each of them, within a bounded time."""
+
+    def __init__(
+        self,
+        presence: Presence,
+        fleet: Fleet,
+        *,
+        broker_up: Callable[[], bool],
+        database: Callable[[], Awaitable[None]],
+        agents: Sequence[str],
+    ) -> None:
+        self._presence = presence
+        self._fleet = fleet
+        self._broker_up = broker_up
+        self._database = database
+        self._agents = agents
+
+    async def look(self) -> Ready:
+        """The state of now."""
+        missing = [] if await _answers(self._database) else ["database"]
+        missing += [] if self._broker_up() else ["broker"]
+        missing += [f"agent {name}" for name in self._presence.missing(self._agents)]
+        if "database" not in missing:
+            missing += [f"champion {name}" for name in await self._champions()]
+        return Ready(ready=not missing, missing=missing)
+
+    async def _champions(self) -> Sequence[str]:
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                return await self._fleet.without_champion()
+        except (RondaError, TimeoutError):
+            return ["unknown: the database does not answer"]
+
+
+async def _answers(probe: Callable[[], Awaitable[None]]) -> bool:
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            await probe()
+    except (RondaError, TimeoutError, OSError):
+        return False
+    return True

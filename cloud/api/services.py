@@ -1,0 +1,38 @@
+"""What the routes work with, made once per application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cloud.api.arrivals import Arrivals
+from cloud.api.auth import Tokens
+from cloud.api.demonstration import Demonstration
+from cloud.api.fleet import Fleet
+from cloud.api.history import History
+from cloud.api.ingestion import Ingestion
+from cloud.api.login import Login
+from cloud.api.measures import Measures
+from cloud.api.ports import Parts
+from cloud.api.presence import Presence
+from cloud.api.readiness import Readiness
+from cloud.api.registration import Registration
+from cloud.api.stream import Hub
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The parts, and what is built on them."""
+
+    parts: Parts
+    tokens: Tokens
+    login: Login
+    registration: Registration
+    ingestion: Ingestion
+    arrivals: Arrivals
+    fleet: Fleet
+    history: History
+    demonstration: Demonstration
+    presence: Presence
+    readiness: Readiness
+    hub: Hub
+    measures: Measures

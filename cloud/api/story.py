@@ -1,0 +1,159 @@
+"""The story of one correlation id: measured times where the message was traced, else what the stored rows say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from cloud.api.times import iso
+from cloud.api.views import AnomalyView, NotificationView, notification_view
+from cloud.storage.anomalies import AnomalyRecord
+from cloud.storage.quarantine import Rejection
+from cloud.storage.reading_blocks import ReadingRow
+from contract.events import Delivery, HopEvent, NotificationSentEvent
+
+# The way of a reading; stations that are passed in the same millisecond are told in this order.
+STATIONS = (
+    "device",
+    "broker",
+    "acquisition",
+    "validation",
+    "historian",
+    "anomaly-detection",
+    "notification",
+    "mail",
+    "webhook",
+)
+_ORDER = {station: place for place, station in enumerate(STATIONS)}
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """A station was passed. `after_ms`: since the step before; `since_start_ms`: since the first."""
+
+    station: str
+    did: str
+    at_ms: float
+    at: str
+    after_ms: float
+    since_start_ms: float
+    readings: int
+    detail: dict[str, str | float | int]
+
+
+class RefusedReading(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading that went into quarantine."""
+
+    stage: str
+    reason: str
+    detail: str
+    boot: str | None
+    seq: int | None
+    received_at_ms: int
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about one id. `traced`: the times are measured at each station, not taken from the stored rows."""
+
+    correlation_id: str
+    site: str
+    device: str
+    traced: bool
+    readings: int
+    first_measured_at_ms: int | None
+    last_measured_at_ms: int | None
+    steps: list[Step]
+    anomalies: list[AnomalyView]
+    notifications: list[NotificationView]
+    rejected: list[RefusedReading]
+
+
+class _Passed(msgspec.Struct, frozen=True):
+    station: str
+    did: str
+    at_ms: float
+    readings: int
+    detail: dict[str, str | float | int] = {}
+
+
+def tell_story(
+    correlation_id: str,
+    hops: Sequence[HopEvent],
+    rows: Sequence[ReadingRow],
+    refused: Sequence[Rejection],
+    anomalies: Sequence[AnomalyRecord],
+    receipts: Sequence[NotificationSentEvent],
+    shown: list[AnomalyView],
+) -> Story:
+    """Put together what each store knows; at least one of them knows something."""
+    first = next(each for known in (hops, rows, refused, anomalies, receipts) for each in known)
+    passed = [_Passed(hop.station, hop.did, hop.at_ms, hop.readings, hop.detail) for hop in hops]
+    measured = [row.measured_at_ms for row in rows]
+    return Story(
+        correlation_id=correlation_id,
+        site=first.site,
+        device=first.device,
+        traced=bool(hops),
+        readings=len(rows),
+        first_measured_at_ms=min(measured, default=None),
+        last_measured_at_ms=max(measured, default=None),
+        steps=_steps(passed or _from_rows(rows, refused, anomalies, receipts)),
+        anomalies=shown,
+        notifications=[notification_view(receipt) for receipt in receipts],
+        rejected=[_refused(rejection) for rejection in refused],
+    )
+
+
+def _from_rows(
+    rows: Sequence[ReadingRow],
+    refused: Sequence[Rejection],
+    anomalies: Sequence[AnomalyRecord],
+    receipts: Sequence[NotificationSentEvent],
+) -> list[_Passed]:
+    """What the rows themselves tell: nobody stamped the stations in between."""
+    passed = []
+    if rows:
+        passed.append(_Passed("device", "measured", rows[-1].measured_at_ms, len(rows)))
+        passed.append(_Passed("acquisition", "received", rows[-1].received_at_ms, len(rows)))
+    passed += [_Passed(each.stage, "rejected", each.received_at_ms, 1, {"reason": each.reason}) for each in refused]
+    passed += [_Passed("anomaly-detection", each.event.phase, each.detected_at_ms, 1) for each in anomalies]
+    return passed + [_Passed("notification", _did(each), each.sent_at_ms, 1, _receipt(each)) for each in receipts]
+
+
+def _did(receipt: NotificationSentEvent) -> str:
+    return "decided" if receipt.delivery is Delivery.SUPPRESSED else str(receipt.delivery)
+
+
+def _receipt(receipt: NotificationSentEvent) -> dict[str, str | float | int]:
+    return {"decision": receipt.decision, "channel": receipt.channel, "receipt": receipt.receipt}
+
+
+def _steps(passed: Sequence[_Passed]) -> list[Step]:
+    ordered = sorted(passed, key=lambda each: (each.at_ms, _ORDER.get(each.station, len(_ORDER))))
+    steps: list[Step] = []
+    for each in ordered:
+        before = steps[-1].at_ms if steps else each.at_ms
+        steps.append(
+            Step(
+                station=each.station,
+                did=each.did,
+                at_ms=each.at_ms,
+                at=iso(each.at_ms),
+                after_ms=round(each.at_ms - before, 3),
+                since_start_ms=round(each.at_ms - ordered[0].at_ms, 3),
+                readings=each.readings,
+                detail=each.detail,
+            )
+        )
+    return steps
+
+
+def _refused(rejection: Rejection) -> RefusedReading:
+    return RefusedReading(
+        stage=rejection.stage,
+        reason=rejection.reason,
+        detail=rejection.detail,
+        boot=rejection.boot,
+        seq=rejection.seq,
+        received_at_ms=rejection.received_at_ms,
+    )

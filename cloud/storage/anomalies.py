@@ -1,0 +1,148 @@
+"""The anomalies: written with the detector's state and the message to publish in one transaction, and listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Row, Select, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.storage.database import Database
+from cloud.storage.detector_states import DetectorState, save
+from cloud.storage.outbox import Outbox
+from cloud.storage.tables import Anomaly
+from contract.events import AnomalyDetectedEvent, Phase, Severity
+
+
+class AnomalyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One anomaly: `event` as it was raised, `latest` as it stands; `serial` counts in the order they became known."""
+
+    anomaly_id: str
+    site: str
+    device: str
+    phase: Phase
+    severity: Severity
+    since_ms: int
+    raised_at_ms: int
+    cleared_at_ms: int | None
+    detected_at_ms: int
+    correlation_id: str
+    score: float
+    peak_score: float
+    event: AnomalyDetectedEvent
+    latest: AnomalyDetectedEvent
+    serial: int
+
+
+class AnomalyPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Anomalies, newest first; `next` asks for those before, None when there are no more."""
+
+    items: list[AnomalyRecord]
+    next: str | None
+
+
+class AnomalyStore:
+    """What the detection agent decided. `outbox` has what is to be published of it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.outbox = Outbox(database, AnomalyDetectedEvent)
+
+    async def apply(
+        self, events: Sequence[AnomalyDetectedEvent], states: Sequence[DetectorState], *, now_ms: int
+    ) -> list[AnomalyDetectedEvent]:
+        """Write events in order, the states that they led to, and the messages, all or nothing.
+
+        Returns the events that were new; one that was written before changes nothing.
+        """
+        async with self._database.begin() as connection:
+            new = [event for event in events if await self.outbox.add(connection, event, now_ms=now_ms)]
+            for event in new:
+                await _write(connection, event)
+            await save(connection, states)
+        return new
+
+    async def page(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        site: str | None = None,
+        device: str | None = None,
+        severity: Severity | None = None,
+        is_open: bool | None = None,
+    ) -> AnomalyPage:
+        """Anomalies newest first; `cursor` is the `next` of the page before. Raises: ValueError for another cursor."""
+        wanted = select(Anomaly.__table__).order_by(Anomaly.serial.desc()).limit(limit + 1)
+        found = await self._found(wanted.where(*_conditions(cursor, site, device, severity, is_open)))
+        items = found[:limit]
+        return AnomalyPage(items=items, next=str(items[-1].serial) if len(found) > limit else None)
+
+    async def get(self, anomaly_id: str) -> AnomalyRecord | None:
+        """One anomaly, or None."""
+        found = await self._found(select(Anomaly.__table__).where(Anomaly.anomaly_id == anomaly_id))
+        return found[0] if found else None
+
+    async def by_correlation(self, correlation_id: str) -> list[AnomalyRecord]:
+        """The anomalies that a reading with this id raised."""
+        wanted = select(Anomaly.__table__).where(Anomaly.correlation_id == correlation_id)
+        return await self._found(wanted.order_by(Anomaly.serial))
+
+    async def _found(self, query: Select[*tuple[Any, ...]]) -> list[AnomalyRecord]:
+        async with self._database.begin() as connection:
+            return [_record(row) for row in await connection.execute(query)]
+
+
+async def _write(connection: AsyncConnection, event: AnomalyDetectedEvent) -> None:
+    """The first event of an anomaly makes its row, the later ones bring it up to date."""
+    now = {
+        "phase": event.phase,
+        "severity": event.severity,
+        "score": event.score,
+        "peak_score": event.peak_score,
+        "cleared_at_ms": event.measured_at_ms if event.phase is Phase.CLEARED else None,
+        "latest": event,
+    }
+    new = insert(Anomaly).values(
+        anomaly_id=event.anomaly_id,
+        site=event.site,
+        device=event.device,
+        since_ms=event.since_ms,
+        raised_at_ms=event.measured_at_ms,
+        detected_at_ms=event.detected_at_ms,
+        correlation_id=event.correlation_id,
+        event=event,
+        **now,
+    )
+    made = await connection.execute(new.on_conflict_do_nothing())
+    if made.rowcount == 0:
+        await connection.execute(update(Anomaly).where(Anomaly.anomaly_id == event.anomaly_id).values(now))
+
+
+def _conditions(
+    cursor: str | None, site: str | None, device: str | None, severity: Severity | None, is_open: bool | None
+) -> Iterator[ColumnElement[bool]]:
+    if cursor is not None:
+        yield Anomaly.serial < _serial(cursor)
+    if site is not None:
+        yield Anomaly.site == site
+    if device is not None:
+        yield Anomaly.device == device
+    if severity is not None:
+        yield Anomaly.severity == severity
+    if is_open is not None:
+        yield (Anomaly.phase != Phase.CLEARED) if is_open else (Anomaly.phase == Phase.CLEARED)
+
+
+def _serial(cursor: str) -> int:
+    # 18 digits fit the column whatever they are.
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+        raise ValueError(f"{cursor[:40]!r} is not the `next` of a page")
+    return int(cursor)
+
+
+def _record(row: Row[*tuple[Any, ...]]) -> AnomalyRecord:
+    return msgspec.convert(row._asdict(), AnomalyRecord)

@@ -1,0 +1,125 @@
+"""One transaction of the Historian: what arrived becomes stored, refused or lost, each exactly once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from cloud.storage import ingest_sql as sql
+from cloud.storage.ingest_rows import BootKey, Identity, Sorted, key_of, key_of_rejected, sort
+from cloud.storage.ingest_sql import BootState, Change, Connection, Known
+from cloud.storage.metric_order import metric_order
+from cloud.storage.seqs import NOTHING, Accounted, multirange
+from contract.events import ReadingRejectedEvent, ValidatedDataEvent, Watermark
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call stored.
+
+    `watermarks` has, per device, that of the latest boot concerned; `earlier` those of its other boots, oldest first:
+    a device that restarted waits for them too, so they are published before. `conflicts` are to be published.
+    """
+
+    watermarks: dict[tuple[str, str], Watermark]
+    earlier: dict[tuple[str, str], list[Watermark]]
+    conflicts: list[ReadingRejectedEvent]
+    stored: int
+    repeats: int
+
+
+async def ingest(
+    connection: Connection, validated: Sequence[ValidatedDataEvent], rejected: Sequence[ReadingRejectedEvent]
+) -> Stored:
+    """Store and account for everything, inside the caller's transaction."""
+    touched = _touched(validated, rejected)
+    order = await metric_order(connection, validated)
+    boots = await sql.lock_boots(connection, {key: touch.first_seen_ms for key, touch in touched.items()})
+    known = await sql.look_up(connection, _accounted_before(touched, boots))
+    arrived = sort(validated, order, {identity: had.content for identity, had in known.items() if had.content})
+    rows = [row for taken in arrived.rows.values() for row in taken.values()]
+    inserted = await sql.insert_readings(connection, rows)
+    fresh = await sql.quarantine(connection, [*rejected, *arrived.conflicts])
+    refused = _refused(rejected, fresh, arrived, known)
+    changes = [touch.change(key, inserted.get(key, 0), refused[key]) for key, touch in touched.items()]
+    current, earlier = _watermarks(await sql.account(connection, changes))
+    stored = sum(inserted.values())
+    return Stored(
+        watermarks=current,
+        earlier=earlier,
+        conflicts=arrived.conflicts,
+        stored=stored,
+        repeats=arrived.repeats + len(rows) - stored,
+    )
+
+
+class _Touch:
+    """What arrived of one boot."""
+
+    def __init__(self, first_seen_ms: int) -> None:
+        self.first_seen_ms = first_seen_ms
+        self.seqs: list[int] = []
+        self.oldest = 0
+
+    def change(self, key: BootKey, stored: int, rejected: int) -> Change:
+        accounted = multirange(self.seqs, self.oldest) if key.counted else NOTHING
+        return Change(key, accounted, stored, rejected, self.first_seen_ms)
+
+
+def _touched(
+    validated: Sequence[ValidatedDataEvent], rejected: Sequence[ReadingRejectedEvent]
+) -> dict[BootKey, _Touch]:
+    touched: dict[BootKey, _Touch] = {}
+    for block in validated:
+        touch = _touch(touched, key_of(block), block.received_at_ms)
+        touch.seqs += block.seq
+        touch.oldest = max(touch.oldest, block.oldest or 0)
+    for refusal in rejected:
+        touch = _touch(touched, key_of_rejected(refusal), refusal.received_at_ms)
+        touch.seqs += [] if refusal.seq is None else [refusal.seq]
+    return touched
+
+
+def _touch(touched: dict[BootKey, _Touch], key: BootKey, at_ms: int) -> _Touch:
+    touch = touched.setdefault(key, _Touch(at_ms))
+    touch.first_seen_ms = min(touch.first_seen_ms, at_ms)
+    return touch
+
+
+def _accounted_before(touched: Mapping[BootKey, _Touch], boots: Mapping[BootKey, Accounted]) -> set[Identity]:
+    """The readings that are repeats, contradictions, or late ones that were thought lost or were refused."""
+    return {(key, seq) for key, touch in touched.items() if key.counted for seq in touch.seqs if seq in boots[key]}
+
+
+def _refused(
+    rejected: Sequence[ReadingRejectedEvent], fresh: set[str], arrived: Sorted, known: Mapping[Identity, Known]
+) -> Counter[BootKey]:
+    """By how much each boot's count of refused readings changes; a reading that is stored does not count as refused."""
+    numbered = {(key_of_rejected(event), event.seq or 0) for event in rejected}
+    change = Counter(key for key, seq in numbered if key.counted and _newly_refused(key, seq, arrived, known))
+    change.subtract(
+        key for (key, seq), had in known.items() if had.refused and not had.content and seq in arrived.rows.get(key, ())
+    )
+    unnumbered = {event.id: key_of_rejected(event) for event in rejected}
+    change.update(key for id_, key in unnumbered.items() if not key.counted and id_ in fresh)
+    return change
+
+
+def _newly_refused(key: BootKey, seq: int, arrived: Sorted, known: Mapping[Identity, Known]) -> bool:
+    had = known.get((key, seq))
+    was_counted = had is not None and (had.refused or had.content is not None)
+    return not was_counted and seq not in arrived.rows.get(key, ())
+
+
+def _watermarks(
+    boots: Mapping[BootKey, BootState],
+) -> tuple[dict[tuple[str, str], Watermark], dict[tuple[str, str], list[Watermark]]]:
+    by_device: dict[tuple[str, str], list[Watermark]] = {}
+    for key, state in sorted(boots.items(), key=lambda item: item[1].first_seen_ms):
+        if key.counted:
+            mark = Watermark(boot=key.boot, through=state.accounted.through)
+            by_device.setdefault((key.site, key.device), []).append(mark)
+    return {of: marks[-1] for of, marks in by_device.items()}, {
+        of: marks[:-1] for of, marks in by_device.items() if marks[:-1]
+    }

@@ -1,0 +1,47 @@
+"""Questions about readings that are clearer in SQL than in Python."""
+
+from __future__ import annotations
+
+# The last number of the run that begins with 0, or -1.
+LATEST_WATERMARK = """
+SELECT boot, coalesce((SELECT upper(run) - 1 FROM unnest(accounted) AS run WHERE lower(run) = 0), -1) AS through
+FROM boots
+WHERE site = :site AND device = :device AND boot <> :uncounted
+ORDER BY first_seen_ms DESC, boot
+LIMIT 1
+"""
+
+# A device that sent readings without a number, or never one with, does not count: what it sent is unknown.
+LEDGER = """
+WITH device AS (
+    SELECT site, device,
+           (count(*) FILTER (WHERE boot <> :uncounted) = 0
+            OR coalesce(sum(stored) FILTER (WHERE boot = :uncounted), 0) > 0) AS uncounted,
+           coalesce(sum(upper(accounted)), 0)::bigint AS sent,
+           sum(stored)::bigint AS stored,
+           coalesce(sum(rejected) FILTER (WHERE boot <> :uncounted), 0)::bigint AS rejected,
+           sum(lost)::bigint AS lost,
+           coalesce(sum(rejected) FILTER (WHERE boot = :uncounted), 0)::bigint AS unnumbered
+    FROM boots
+    GROUP BY site, device
+)
+SELECT site, device, stored, unnumbered,
+       CASE WHEN NOT uncounted THEN sent END AS sent,
+       CASE WHEN NOT uncounted THEN sent - stored - rejected - lost END AS pending,
+       CASE WHEN NOT uncounted THEN lost END AS lost,
+       rejected + CASE WHEN uncounted THEN unnumbered ELSE 0 END AS rejected
+FROM device
+ORDER BY site, device
+"""
+
+# One step into the index per device, however many readings there are.
+LAST_SEEN = """
+SELECT site, device, newest.measured_at_ms, newest.received_at_ms
+FROM devices CROSS JOIN LATERAL (
+    SELECT r.measured_at_ms, r.received_at_ms
+    FROM readings r
+    WHERE r.site = devices.site AND r.device = devices.device
+    ORDER BY r.measured_at_ms DESC
+    LIMIT 1
+) AS newest
+"""

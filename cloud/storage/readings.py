@@ -1,0 +1,179 @@
+"""The stored readings: written once and in one transaction, and read back for people, the detector and the trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, func, select, text, tuple_
+
+from cloud.storage import reading_queries as sql
+from cloud.storage.database import Database
+from cloud.storage.ingest import Stored, ingest
+from cloud.storage.reading_blocks import (
+    LastSeen,
+    Learner,
+    Ledger,
+    Position,
+    ReadingBlock,
+    ReadingRow,
+    TrainingRows,
+    column_block,
+    training_rows,
+)
+from cloud.storage.tables import Boot, Device, Promotion, Reading
+from contract.events import ReadingRejectedEvent, ValidatedDataEvent, Watermark
+from contract.identity import UNCOUNTED_BOOT
+
+__all__ = ["ReadingStore", "Stored"]
+
+_BLOCK = (
+    Reading.boot,
+    Reading.seq,
+    Reading.measured_at_ms,
+    Reading.received_at_ms,
+    Reading.values,
+    Reading.replayed,
+    Reading.request_id,
+)
+# What a correlation id finds at most: an HTTP client's whole request.
+_REQUEST_ROWS = 1000
+# A column of 64 bits with a sign; the digests of uncounted readings use all of it.
+_LARGEST_SEQ = 2**63 - 1
+
+
+class ReadingStore:
+    """Readings in, readings out."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def store(self, validated: Sequence[ValidatedDataEvent], rejected: Sequence[ReadingRejectedEvent]) -> Stored:
+        """Store readings and refusals in one transaction; the same ones again change nothing.
+
+        A reading whose identity is stored with another time or other values is never written over: it is quarantined
+        and returned in `conflicts`. Raises: TransientError when the database is away; nothing is stored then.
+        """
+        async with self._database.copying() as connection:
+            return await ingest(connection, validated, rejected)
+
+    async def readings(
+        self, site: str, device: str, *, from_ms: int | None = None, to_ms: int | None = None, limit: int
+    ) -> ReadingBlock:
+        """The newest `limit` readings measured from `from_ms` up to and with `to_ms`, oldest first."""
+        newest = _between(select(*_BLOCK), site, device, from_ms, to_ms)
+        newest = newest.order_by(Reading.measured_at_ms.desc(), Reading.boot.desc(), Reading.seq.desc()).limit(limit)
+        rows = await self._rows(newest)
+        return column_block(site, device, await self._metrics(site, device), rows[::-1])
+
+    async def rows_after(self, site: str, device: str, after: Position, *, limit: int) -> ReadingBlock:
+        """The next `limit` readings after `after` in the order of their own time, as the detector reads them."""
+        place = tuple_(Reading.measured_at_ms, Reading.boot, Reading.seq)
+        following = (
+            _between(select(*_BLOCK), site, device, after.measured_at_ms, None)
+            .where(place > tuple_(after.measured_at_ms, after.boot, after.seq))
+            .order_by(Reading.measured_at_ms, Reading.boot, Reading.seq)
+            .limit(limit)
+        )
+        rows = await self._rows(following)
+        return column_block(site, device, await self._metrics(site, device), rows)
+
+    async def training_rows(
+        self, site: str, device: str, *, limit: int, from_ms: int | None = None, to_ms: int | None = None
+    ) -> TrainingRows:
+        """The oldest `limit` readings measured from `from_ms` up to and with `to_ms`, as arrays."""
+        oldest = _between(select(Reading.measured_at_ms, Reading.values), site, device, from_ms, to_ms)
+        oldest = oldest.order_by(Reading.measured_at_ms, Reading.boot, Reading.seq).limit(limit)
+        rows = await self._rows(oldest)
+        return training_rows(site, device, await self._metrics(site, device), rows)
+
+    async def find(self, site: str, device: str, boot: str, seq: int) -> ReadingRow | None:
+        """The reading with this identity, or None."""
+        wanted = select(Reading.__table__).where(
+            Reading.site == site, Reading.device == device, Reading.boot == boot, Reading.seq == seq
+        )
+        found = await self._found(wanted)
+        return found[0] if found else None
+
+    async def by_correlation(self, correlation_id: str) -> list[ReadingRow]:
+        """The readings that this id follows: those of a request that had it, or the one whose identity it spells."""
+        wanted = select(Reading.__table__).where(Reading.request_id == correlation_id)
+        found = await self._found(wanted.order_by(Reading.measured_at_ms, Reading.seq).limit(_REQUEST_ROWS))
+        site, _, rest = correlation_id.partition(".")
+        device, _, rest = rest.partition(".")
+        boot, _, seq = rest.partition(".")
+        if found or not (seq.isascii() and seq.isdigit() and int(seq) <= _LARGEST_SEQ):
+            return found
+        one = await self.find(site, device, boot, int(seq))
+        return [] if one is None else [one]
+
+    async def count(self, site: str | None = None, device: str | None = None) -> int:
+        """How many readings are stored, of everybody, one site or one device."""
+        counted = select(func.count()).select_from(Reading)
+        counted = counted if site is None else counted.where(Reading.site == site)
+        counted = counted if device is None else counted.where(Reading.device == device)
+        return int((await self._rows(counted))[0][0])
+
+    async def watermark(self, site: str, device: str) -> Watermark | None:
+        """The watermark of the device's latest boot; None when it never sent a counted reading."""
+        about = {"site": site, "device": device, "uncounted": UNCOUNTED_BOOT}
+        async with self._database.begin() as connection:
+            row = (await connection.execute(text(sql.LATEST_WATERMARK), about)).one_or_none()
+        return None if row is None else Watermark(boot=row.boot, through=row.through)
+
+    async def ledger(self) -> list[Ledger]:
+        """What became of everybody's readings, by site and device."""
+        async with self._database.begin() as connection:
+            rows = await connection.execute(text(sql.LEDGER), {"uncounted": UNCOUNTED_BOOT})
+            return [msgspec.convert(row._asdict(), Ledger) for row in rows]
+
+    async def last_seen(self) -> dict[tuple[str, str], LastSeen]:
+        """Each registered device's newest reading; devices without one are left out."""
+        async with self._database.begin() as connection:
+            rows = await connection.execute(text(sql.LAST_SEEN))
+            return {(site, device): LastSeen(measured_at_ms=at, received_at_ms=by) for site, device, at, by in rows}
+
+    async def devices_ready_to_learn(self, default_rows: int) -> list[Learner]:
+        """Devices without a model that have enough readings for their first; revoked ones are left alone."""
+        need = func.coalesce(Device.learn_rows, default_rows)
+        promoted = select(Promotion).where(Promotion.site == Device.site, Promotion.device == Device.device)
+        ready = (
+            select(Device.site, Device.device, need.label("learn_rows"), func.sum(Boot.stored).label("stored"))
+            .join(Boot, (Boot.site == Device.site) & (Boot.device == Device.device))
+            .where(Device.revoked_at_ms.is_(None), ~promoted.exists())
+            .group_by(Device.site, Device.device)
+            .having(func.sum(Boot.stored) >= need)
+            .order_by(Device.site, Device.device)
+        )
+        return [Learner(site=s, device=d, learn_rows=n, stored=int(has)) for s, d, n, has in await self._rows(ready)]
+
+    async def _rows(self, query: Select[*tuple[Any, ...]]) -> list[Any]:
+        async with self._database.begin() as connection:
+            return list(await connection.execute(query))
+
+    async def _metrics(self, site: str, device: str) -> list[str]:
+        """Read after the rows: what was appended meanwhile is only more."""
+        wanted = select(Device.metrics).where(Device.site == site, Device.device == device)
+        rows = await self._rows(wanted)
+        return [metric["name"] for metric in rows[0][0] or []] if rows else []
+
+    async def _found(self, query: Select[*tuple[Any, ...]]) -> list[ReadingRow]:
+        found = []
+        for row in await self._rows(query):
+            names = await self._metrics(row.site, row.device)
+            pairs = zip(names, row.values, strict=False)
+            found.append(
+                msgspec.convert(
+                    {**row._asdict(), "values": {name: value for name, value in pairs if value is not None}}, ReadingRow
+                )
+            )
+        return found
+
+
+def _between(
+    query: Select[*tuple[Any, ...]], site: str, device: str, from_ms: int | None, to_ms: int | None
+) -> Select[*tuple[Any, ...]]:
+    query = query.where(Reading.site == site, Reading.device == device)
+    query = query if from_ms is None else query.where(Reading.measured_at_ms >= from_ms)
+    return query if to_ms is None else query.where(Reading.measured_at_ms <= to_ms)

@@ -1,0 +1,239 @@
+"""The tables. Times are UTC epoch milliseconds; a device is named by `site` and `device`, without a surrogate key.
+
+No foreign keys: a reading is never refused because something beside it is missing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, Double, Identity, Index, LargeBinary, MetaData, Text, text
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """Every table of the store; names of keys and indexes follow one rule, so that migrations can name them."""
+
+    metadata = MetaData(naming_convention={"pk": "%(table_name)s_pkey", "ix": "%(table_name)s_%(column_0_N_name)s"})
+    type_annotation_map = {  # noqa: RUF012  # read by SQLAlchemy when the class is made
+        int: BigInteger,
+        float: Double,
+        str: Text,
+        bytes: LargeBinary,
+        dict[str, Any]: JSONB,
+        list[str]: ARRAY(Text),
+        list[float | None]: ARRAY(Double),
+    }
+
+
+class Device(Base):
+    """A machine that speaks: where it comes from and what it measures (JSON of Metric, only ever appended)."""
+
+    __tablename__ = "devices"
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    device: Mapped[str] = mapped_column(primary_key=True)
+    origin: Mapped[str]
+    metrics: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    learn_rows: Mapped[int | None]
+    created_at_ms: Mapped[int]
+    revoked_at_ms: Mapped[int | None]
+
+
+class Reading(Base):
+    """One device at one instant. `values` follow the order of its metrics; NULL, or too short: not measured."""
+
+    __tablename__ = "readings"
+    __table_args__ = (
+        Index("readings_site_device_measured_at_ms", "site", "device", "measured_at_ms"),
+        # Sparse: only what an HTTP client sent with an id of its own, and traced messages.
+        Index("readings_request_id", "request_id", postgresql_where=text("request_id IS NOT NULL")),
+    )
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    device: Mapped[str] = mapped_column(primary_key=True)
+    boot: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    # Part of the key only because a table partitioned by time must have it there; `boots` keeps the identity unique.
+    measured_at_ms: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    received_at_ms: Mapped[int]
+    values: Mapped[list[float | None]]
+    replayed: Mapped[bool]
+    request_id: Mapped[str | None]
+
+
+class Boot(Base):
+    """What became of the readings of one boot of one device. The row's lock lets one Historian at a time add to it.
+
+    `accounted`: the `seq` that are stored, rejected or lost; empty for devices that do not count. The counts are of
+    distinct readings: one that was both rejected and stored is stored. `lost` = accounted − stored − rejected.
+    """
+
+    __tablename__ = "boots"
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    device: Mapped[str] = mapped_column(primary_key=True)
+    boot: Mapped[str] = mapped_column(primary_key=True)
+    accounted: Mapped[Any] = mapped_column(INT8MULTIRANGE, nullable=False, server_default=text("'{}'"))
+    stored: Mapped[int] = mapped_column(server_default=text("0"))
+    rejected: Mapped[int] = mapped_column(server_default=text("0"))
+    lost: Mapped[int] = mapped_column(server_default=text("0"))
+    first_seen_ms: Mapped[int]
+
+
+class Rejected(Base):
+    """The quarantine: what was refused, why, and its bytes."""
+
+    __tablename__ = "rejected"
+    __table_args__ = (
+        Index(None, "site", "device", "boot", "seq"),
+        Index(None, "correlation_id"),
+        Index(None, "received_at_ms"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    site: Mapped[str]
+    device: Mapped[str]
+    boot: Mapped[str | None]
+    seq: Mapped[int | None]
+    stage: Mapped[str]
+    reason: Mapped[str]
+    detail: Mapped[str]
+    topic: Mapped[str]
+    payload: Mapped[bytes]
+    received_at_ms: Mapped[int]
+    correlation_id: Mapped[str | None]
+
+
+class Anomaly(Base):
+    """One anomaly through its life: `event` as raised, with its evidence frozen; `latest` as it stands."""
+
+    __tablename__ = "anomalies"
+    __table_args__ = (Index(None, "serial", unique=True), Index(None, "site", "device"), Index(None, "correlation_id"))
+
+    anomaly_id: Mapped[str] = mapped_column(primary_key=True)
+    site: Mapped[str]
+    device: Mapped[str]
+    phase: Mapped[str]
+    severity: Mapped[str]
+    since_ms: Mapped[int]
+    raised_at_ms: Mapped[int]
+    cleared_at_ms: Mapped[int | None]
+    detected_at_ms: Mapped[int]
+    correlation_id: Mapped[str]
+    score: Mapped[float]
+    peak_score: Mapped[float]
+    event: Mapped[dict[str, Any]]
+    latest: Mapped[dict[str, Any]]
+    # The order in which they became known, for paging and for a stream that must not miss one.
+    serial: Mapped[int] = mapped_column(Identity())
+
+
+class Outbox(Base):
+    """What was decided in a transaction and is still to be published (`published_at_ms` is NULL), or was."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("outbox_unpublished", "serial", postgresql_where=text("published_at_ms IS NULL")),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    topic: Mapped[str]
+    payload: Mapped[bytes]
+    created_at_ms: Mapped[int]
+    published_at_ms: Mapped[int | None]
+    # The order in which they are published: that of their decision.
+    serial: Mapped[int] = mapped_column(Identity())
+
+
+class DetectorState(Base):
+    """Where the detector of one device stands: its state and the reading up to which it has scored."""
+
+    __tablename__ = "detector_states"
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    device: Mapped[str] = mapped_column(primary_key=True)
+    model_version: Mapped[str]
+    boot: Mapped[str]
+    seq: Mapped[int]
+    measured_at_ms: Mapped[int]
+    state: Mapped[bytes]
+    instance: Mapped[str]
+    updated_at_ms: Mapped[int]
+
+
+class Notification(Base):
+    """Who was told of which anomaly and why, or why not, with the other side's receipt."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        Index(None, "site", "device", "sent_at_ms"),
+        Index(None, "anomaly_id"),
+        Index(None, "correlation_id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    anomaly_id: Mapped[str]
+    site: Mapped[str]
+    device: Mapped[str]
+    decision: Mapped[str]
+    channel: Mapped[str]
+    delivery: Mapped[str]
+    receipt: Mapped[str]
+    recipients: Mapped[list[str]]
+    message_id: Mapped[str | None]
+    suppressed: Mapped[int]
+    correlation_id: Mapped[str]
+    sent_at_ms: Mapped[int]
+    # Of the anomaly as it was decided on: the cooldown goes by the device's time, and getting worse ends it.
+    severity: Mapped[str]
+    measured_at_ms: Mapped[int]
+    event: Mapped[dict[str, Any]]
+
+
+class Hop(Base):
+    """A traced message passed a station."""
+
+    __tablename__ = "hops"
+    __table_args__ = (Index(None, "correlation_id", "at_ms"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    correlation_id: Mapped[str]
+    site: Mapped[str]
+    device: Mapped[str]
+    station: Mapped[str]
+    did: Mapped[str]
+    at_ms: Mapped[float]
+    readings: Mapped[int]
+    detail: Mapped[dict[str, Any]]
+
+
+class Promotion(Base):
+    """A model became the champion of a device; the newest one is in force."""
+
+    __tablename__ = "promotions"
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    device: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    run_id: Mapped[str]
+    sha256: Mapped[str]
+    data_hash: Mapped[str]
+    artifact_uri: Mapped[str]
+    rows: Mapped[int]
+    trained_from_ms: Mapped[int]
+    trained_through_ms: Mapped[int]
+    promoted_at_ms: Mapped[int]
+
+
+class User(Base):
+    """A person or machine that may log in: what for (`scopes`) and for which devices (`site/device`, `site/*`, `*`)."""
+
+    __tablename__ = "users"
+
+    username: Mapped[str] = mapped_column(primary_key=True)
+    password_hash: Mapped[str]
+    scopes: Mapped[list[str]]
+    devices: Mapped[list[str]]
+    created_at_ms: Mapped[int]

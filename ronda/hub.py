@@ -1,0 +1,125 @@
+"""The broker and the agents: each alone in its process, or all in one, which is what `ronda up` runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+from broker.credentials import Credentials
+from broker.mqtt import MqttBus, Will
+from cloud.agents.registry import AGENTS, agent_named, client_id
+from cloud.agents.runner import Runner, last_will
+from cloud.storage.database import Database
+from contract.identity import PARTITIONS
+from ronda.agents import build
+from ronda.installation import AGENT_NAMES, Installation, InstallationError
+from ronda.learning import keep_learning
+from ronda.logs import current_agent
+from ronda.parties import parties
+from ronda.parts import Surroundings, clock_ms
+from ronda.processes import kept_alive, until_told_to_stop
+from ronda.provision import register_machines
+
+ALL_PARTITIONS = f"0-{PARTITIONS - 1}"
+
+
+async def run_hub(data: Path) -> None:
+    """Broker, agents and the watch for machines that have run long enough to learn from, until told to stop."""
+    around = Surroundings("hub", data)
+    installation = Installation(data)
+    async with contextlib.AsyncExitStack() as stack:
+        if around.runtime.broker == "embedded":
+            await stack.enter_async_context(_embedded_broker(around, installation))
+        database = await stack.enter_async_context(open_database(around))
+        await register_machines(installation, database)
+        works = [partial(_work, around, database, name, None) for name in around.runtime.agents]
+        tasks = [asyncio.create_task(kept_alive("agent", work)) for work in works]
+        tasks.append(asyncio.create_task(kept_alive("learning", partial(keep_learning, around, database))))
+        stack.push_async_callback(_cancel, tasks)
+        await until_told_to_stop()
+
+
+async def run_agent(name: str, data: Path | None, partitions: str | None) -> None:
+    """One agent alone, until told to stop. Raises: InstallationError for a name or partitions that are none."""
+    if name not in AGENT_NAMES:
+        raise InstallationError(f"there is no agent {name!r}; there are {', '.join(AGENT_NAMES)}")
+    owned = parse_partitions(partitions)
+    around = Surroundings(f"agent-{name}", data)
+    async with open_database(around) as database:
+        work = asyncio.create_task(kept_alive(name, partial(_work, around, database, name, owned)))
+        await until_told_to_stop()
+        await _cancel([work])
+
+
+async def run_broker(data: Path) -> None:
+    """The embedded broker alone, until told to stop."""
+    around = Surroundings("broker", data)
+    async with _embedded_broker(around, Installation(data)):
+        await until_told_to_stop()
+
+
+def parse_partitions(text: str | None) -> list[int] | None:
+    """`0-15` → [0 … 15]; None: all. Raises: InstallationError for what is no range of 0 to 63."""
+    if text is None:
+        return None
+    first, _, last = text.partition("-")
+    with contextlib.suppress(ValueError):
+        owned = list(range(int(first), int(last or first) + 1))
+        if owned and owned[0] >= 0 and owned[-1] < PARTITIONS:
+            return owned
+    raise InstallationError(f"--partitions {text!r} is no range within 0-{PARTITIONS - 1}, such as 0-15")
+
+
+@contextlib.asynccontextmanager
+async def open_database(around: Surroundings) -> AsyncIterator[Database]:
+    """The store, its tables up to date."""
+    database = Database(around.runtime.database_url)
+    await database.open()
+    try:
+        await database.migrate()
+        yield database
+    finally:
+        await database.close()
+
+
+async def _work(around: Surroundings, database: Database, name: str, partitions: list[int] | None) -> None:
+    """One life of one agent."""
+    current_agent.set(name)
+    kind = agent_named(name)
+    instance = ALL_PARTITIONS if partitions is None else f"{partitions[0]}-{partitions[-1]}"
+    since_ms = int(clock_ms())
+    topic, payload = last_will(kind, instance, since_ms)
+    bus = MqttBus(
+        around.mqtt(name), client_id(kind, None if partitions is None else instance), will=Will(topic, payload)
+    )
+    agent = build(name, around, database, f"{instance}@{since_ms}", partitions)
+    await Runner(agent, bus, clock_ms=clock_ms, instance=instance, since_ms=since_ms, partitions=partitions).run()
+
+
+@contextlib.asynccontextmanager
+async def _embedded_broker(around: Surroundings, installation: Installation) -> AsyncIterator[None]:
+    from broker.embedded import EmbeddedBroker, QueueSpec
+
+    running = [agent for agent in AGENTS if agent.name in around.runtime.agents]
+    server = EmbeddedBroker(
+        installation.broker,
+        around.runtime.mqtt_host,
+        around.runtime.mqtt_port,
+        Credentials(installation.passwd),
+        parties(),
+        {client_id(agent): QueueSpec(agent.name, agent.filters()) for agent in running},
+    )
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,51 @@
+"""The store as the notification agent uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from cloud.notifications.decision import LastSent
+from cloud.storage.database import Database
+from cloud.storage.notifications import NotificationStore
+from contract.codec import decode_events
+from contract.events import AnomalyDetectedEvent, NotificationSentEvent
+
+
+class NotificationJournal:
+    """What was sent, what was held back, and receipts on their way to the broker."""
+
+    def __init__(self, database: Database, clock_ms: Callable[[], float]) -> None:
+        self._store = NotificationStore(database)
+        self._clock_ms = clock_ms
+
+    async def last_sent(self, site: str, device: str) -> LastSent | None:
+        """The last message about this device that really went out."""
+        last = await self._store.last(site, device)
+        if last is None:
+            return None
+        return LastSent(
+            event_id="",
+            anomaly_id=last.anomaly_id,
+            severity=last.severity,
+            measured_at_ms=last.measured_at_ms,
+            sent_at_ms=last.sent_at_ms,
+        )
+
+    async def held_back(self, site: str, device: str) -> int:
+        """How many were held back since then."""
+        last = await self._store.last(site, device)
+        return 0 if last is None else last.suppressed
+
+    async def record(self, event: AnomalyDetectedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
+        """Keep the receipts and that they are to be published."""
+        for receipt in receipts:
+            await self._store.record(receipt, event, now_ms=int(self._clock_ms()))
+
+    async def unpublished(self) -> Sequence[NotificationSentEvent]:
+        """Receipts that were kept and perhaps never published."""
+        waiting = await self._store.outbox.unpublished()
+        return [event for message in waiting for event in decode_events(NotificationSentEvent, message.payload)]
+
+    async def published(self, receipts: Sequence[NotificationSentEvent]) -> None:
+        """These reached the broker."""
+        await self._store.outbox.mark_published([receipt.id for receipt in receipts], now_ms=int(self._clock_ms()))

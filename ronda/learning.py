@@ -1,0 +1,53 @@
+"""Sees that machines have run long enough, and has a short-lived process fit their models."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+
+from cloud.storage.database import Database
+from cloud.storage.readings import ReadingStore
+from ronda.parts import Surroundings
+
+log = logging.getLogger("ronda.learning")
+
+# A new machine waits half an hour for enough readings; two seconds more are not felt.
+LOOK_S = 2.0
+# How late a champion that was moved in MLflow's own page is noticed.
+RECONCILE_S = 600.0
+# A fit that failed is tried again after this: its cause is seldom gone within seconds.
+AFTER_FAILURE_S = 30.0
+
+
+async def keep_learning(around: Surroundings, database: Database) -> None:
+    """Start the trainer whenever a machine is due, and now and then to see what the registry says."""
+    store = ReadingStore(database)
+    reconciled = time.monotonic()
+    while True:
+        await asyncio.sleep(LOOK_S)
+        due = await store.devices_ready_to_learn(around.settings.learn_rows)
+        if not due and time.monotonic() - reconciled < RECONCILE_S:
+            continue
+        reconciled = time.monotonic()
+        log.info("training.started", extra={"assets": [f"{each.site}/{each.device}" for each in due][:10]})
+        code = await _train(around)
+        if code:
+            log.error("training.failed", extra={"code": code})
+            await asyncio.sleep(AFTER_FAILURE_S)
+
+
+async def _train(around: Surroundings) -> int:
+    """MLflow and scikit-learn stay out of this process: they would hold 300 MB for a fit of a millisecond."""
+    where = ["--data", str(around.installation.root)] if around.installation else []
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ronda", "train", *where,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        return await process.wait()
+    except asyncio.CancelledError:
+        process.terminate()
+        await process.wait()
+        raise

@@ -1,0 +1,79 @@
+"""Settings: what is documented is read, what is read is documented, and no weak secret starts in production."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ronda.settings import Settings, SettingsError, load_settings
+
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+SECRETS = {
+    "API_KEY": "k" * 32,
+    "JWT_SECRET": "j" * 64,
+    "ADMIN_PASSWORD": "long enough to be nobody's guess",
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def documented() -> set[str]:
+    return set(re.findall(r"^([A-Z_]+)=", EXAMPLE.read_text(), re.MULTILINE))
+
+
+def test_every_setting_is_documented_and_every_documented_one_is_read() -> None:
+    assert documented() == {name.upper() for name in Settings.model_fields}
+
+
+def test_the_example_works_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(EXAMPLE.read_text())
+    assert load_settings() == Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic-settings takes it
+
+
+def test_a_setting_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMAIL_SMTP_TLS", "false")
+    assert load_settings().email_smtp_tls is False
+
+
+def test_an_impossible_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMAIL_SMTP_PORT", "many")
+    with pytest.raises(SettingsError, match="EMAIL_SMTP_PORT"):
+        load_settings()
+
+
+def production(monkeypatch: pytest.MonkeyPatch, **changed: str) -> None:
+    for name, value in {"ENV": "production", **SECRETS, **changed}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_production_starts_with_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    production(monkeypatch)
+    assert load_settings().env == "production"
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("value", ["", "change-me"])
+def test_production_refuses_a_default_or_empty_secret_and_says_which(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    production(monkeypatch, **{name: value})
+    with pytest.raises(SettingsError, match=name):
+        load_settings()
+
+
+def test_production_refuses_an_unsigned_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
+    production(monkeypatch, WEBHOOK_URL="https://example.org/hook")
+    with pytest.raises(SettingsError, match="WEBHOOK_SECRET"):
+        load_settings()
+
+
+def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    production(monkeypatch)
+    assert SECRETS["JWT_SECRET"] not in repr(load_settings())
