@@ -1,6 +1,8 @@
 # Everything from a bare clone: `make up` runs Ronda, `make test` proves it. Every target may be called again.
 
 SHELL := /bin/bash
+# Debian keeps mosquitto where only root looks.
+export PATH := $(PATH):/usr/sbin:/sbin
 BIN := .venv/bin
 SYNC := .tools/bin/uv sync --frozen --all-extras --compile-bytecode
 # The dash package brings a pytest plug-in that nothing here uses.

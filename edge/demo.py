@@ -23,6 +23,11 @@ FAST_RAMP_S = 4.0
 CAPACITY = HISTORY_ROWS + 10 * MINUTE_S
 
 
+def faulty_minute(kind: FaultKind | None, now_s: int) -> list[Fault]:
+    """What is wrong in the minute that ends with the second `now_s`: this fault, or nothing."""
+    return [] if kind is None else [Fault(kind=kind, onset_s=now_s - FAULTY_S + 1, ramp_s=FAST_RAMP_S)]
+
+
 class DemoPump:
     """A rested pump with a healthy past."""
 
@@ -87,8 +92,7 @@ class DemoPump:
 
     def _live_through_a_minute(self, correlation_id: str, kind: FaultKind | None) -> None:
         now_s = self._now_s()
-        onset_s = now_s - FAULTY_S + 1
-        faults = [] if kind is None else [Fault(kind=kind, onset_s=onset_s, ramp_s=FAST_RAMP_S)]
+        faults = faulty_minute(kind, now_s)
         first_s = now_s - MINUTE_S + 1
         mark = Mark(traced=True, correlation_id=correlation_id)
         self._flash.remember_told(now_s)

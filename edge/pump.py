@@ -51,12 +51,12 @@ LEVEL, LEVEL_TAU_S = 0.015, 4.0
 JITTER = (0.012, 0.012, 0.006, 0.006, 0.08, 0.05, 0.6, 0.4)
 
 # Temperatures follow the day, and slowly wander with weather and ventilation: (period s, amplitude K).
-DAY = (86_400.0, 1.2)
+DAY = (86_400.0, 0.8)
 WANDER = ((2820.0, 0.22), (1140.0, 0.12), (420.0, 0.06))
 # How fast the winding head follows: a 10 kg motor's real constant is 10 to 20 minutes. The shorter one is the hot spot
 # that a fault heats first (friction at the bearing, air that stands still), which is where the Pt100 sits.
 MOTOR_TAU_S = 900.0
-HOT_SPOT_TAU_S = 60.0
+HOT_SPOT_TAU_S = 40.0
 
 # White-noise channels: one per sensor, then those that are coloured, then those that faults make unsteady.
 _LOAD, _GRID, _LEVEL_DE, _LEVEL_NDE = range(8, 12)

@@ -65,7 +65,7 @@ SIGNATURES: Mapping[FaultKind, Signature] = {
     # The discharge valve three-quarters shut: less flow, so more pressure and less shaft power, both by the curves of a
     # radial pump (`edge.pump`); recirculation below half of the rated flow shakes it a little (ANSI/HI 9.6.3).
     FaultKind.BLOCKED_VALVE: Signature(flow_share=0.55, vibration_de_g=0.06, vibration_nde_g=0.05),
-    # A blocked fan cover: the motor heads for the limit of its insulation (class B: 80 K over 40 °C, IEC 60034-1), and
-    # draws some percent more as its windings' resistance rises (0.39 % per K for copper) and its slip with it.
-    FaultKind.OVERHEATING: Signature(motor_heat_k=42.0, lost_power=-0.04),
+    # A blocked fan cover: the motor heads for 117 °C at its winding head, where class B (130 °C by IEC 60034-1) is near
+    # its end, and draws some percent more as its windings' resistance rises (0.39 % per K for copper) and its slip too.
+    FaultKind.OVERHEATING: Signature(motor_heat_k=55.0, lost_power=-0.03),
 }

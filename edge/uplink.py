@@ -101,7 +101,7 @@ class Uplink:
         while True:
             self._changed.clear()
             buffer = next((buffer for buffer in self._buffers if len(buffer)), None)
-            if buffer and (group := self._due(buffer)):
+            if buffer and (group := self.due(buffer)):
                 await self._publish(buffer, group)
             else:
                 await self._wait(buffer)
@@ -111,14 +111,14 @@ class Uplink:
         async with self._progress:
             await self._progress.wait_for(reached)
 
-    def _due(self, buffer: Buffer) -> list[list[Held]]:
+    def due(self, buffer: Buffer) -> list[list[Held]]:
         """Up to PIPELINE messages of what waits."""
         group: list[list[Held]] = []
         while len(group) < PIPELINE and (batch := buffer.take(BATCH, self._now_ms())):
             group.append(batch)
         return group
 
-    def _message(self, buffer: Buffer, batch: Sequence[Held]) -> bytes:
+    def message(self, buffer: Buffer, batch: Sequence[Held]) -> bytes:
         mark = batch[0].mark
         late = self._late_ms is not None and batch[-1].measured_at_ms < self._now_ms() - self._late_ms
         return telemetry.encode(
@@ -132,7 +132,7 @@ class Uplink:
 
     async def _publish(self, buffer: Buffer, group: Sequence[Sequence[Held]]) -> None:
         """A device has nothing better to do than to try again; its ring is the bound."""
-        messages = [(self._topic, self._message(buffer, batch)) for batch in group]
+        messages = [(self._topic, self.message(buffer, batch)) for batch in group]
         async for attempt in stamina.retry_context(TransientError, attempts=None, timeout=None, wait_max=30.0):
             with attempt:
                 await self._bus.publish(messages)

@@ -161,7 +161,7 @@ class RondaClient:
         until: int | str | None = None,
         points: int = 2000,
     ) -> Json:
-        """`{site, device, rows, series: [{name, unit, measured_at_ms: […], values: […]}]}`, oldest first.
+        """`{site, device, rows, whole, series: [{name, unit, measured_at_ms: […], values: […]}]}`, oldest first.
 
         Each series is thinned to at most `points`, its spikes kept.
         """
@@ -177,9 +177,17 @@ class RondaClient:
         """
         return await self._ask("GET", "/devices", {"site": site, "origin": origin})
 
-    async def add_device(self, site: str, device: str, metrics: Iterable[Mapping[str, Any]] | None = None) -> Json:
+    async def add_device(
+        self,
+        site: str,
+        device: str,
+        metrics: Iterable[Mapping[str, Any]] | None = None,
+        *,
+        origin: str = "provisioned",
+        learn_rows: int | None = None,
+    ) -> Json:
         """`{site, device, username, password}`: the broker credentials of the new device; told this once."""
-        body: Json = {"site": site, "device": device}
+        body: Json = {"site": site, "device": device, "origin": origin, "learn_rows": learn_rows}
         if metrics is not None:
             body["metrics"] = [dict(metric) for metric in metrics]
         return await self._ask("POST", "/devices", body=msgspec.json.encode(body))
@@ -189,15 +197,21 @@ class RondaClient:
         await self._ask("DELETE", f"/devices/{_segment(site)}/{_segment(device)}")
 
     async def ledger(self, *, site: str | None = None, device: str | None = None) -> Json:
-        """`{items: [{site, device, counted, sent, stored, rejected, pending, lost}]}`; None where it is unknown."""
+        """`{items: [{site, device, counted, sent, stored, rejected, pending, lost, unnumbered}]}`.
+
+        None where it cannot be known, since the device does not count (`counted` is then `door`).
+        """
         return await self._ask("GET", "/ledger", {"site": site, "device": device})
 
     async def mails(self, limit: int | None = None) -> Json:
-        """`{items: [{id, received_at_ms, sender, recipients, subject, correlation_id}]}`, newest first."""
+        """`{items: [mail…], local}`, newest first; `local` is False where mails go to somebody else's server.
+
+        A mail: `{id, subject, sender, to, date, message_id, correlation_id, received_at_ms, received_at}`.
+        """
         return await self._ask("GET", "/mails", {"limit": limit})
 
     async def mail(self, mail_id: str) -> Json:
-        """One mail: the summary and `{headers: {…}, text, html, images: [{content_id, media_type, base64}]}`."""
+        """One mail: the same and `{headers: [[name, value]…], text, html}`; `html` is for a sandboxed frame."""
         return await self._ask("GET", f"/mails/{_segment(mail_id)}")
 
     async def readiness(self) -> Json:

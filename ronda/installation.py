@@ -73,6 +73,16 @@ class Installation:
         self._secrets = self.root / "secrets.json"
         self._runtime = self.root / "run.json"
 
+    @property
+    def own_tracking_uri(self) -> str:
+        """MLflow without a server: a file of ours."""
+        return f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+    @property
+    def own_artifact_root(self) -> str:
+        """Where its artifacts are."""
+        return str(self.mlflow / "artifacts")
+
     def create(self) -> None:
         """Make the folder, private to its owner. Raises: InstallationError in one line when that is impossible."""
         try:

@@ -17,25 +17,27 @@ log = logging.getLogger("ronda.learning")
 LOOK_S = 2.0
 # How late a champion that was moved in MLflow's own page is noticed.
 RECONCILE_S = 600.0
-# A fit that failed is tried again after this: its cause is seldom gone within seconds.
+# What failed is tried again after this: its cause is seldom gone within seconds.
 AFTER_FAILURE_S = 30.0
 
 
 async def keep_learning(around: Surroundings, database: Database) -> None:
     """Start the trainer whenever a machine is due, and now and then to see what the registry says."""
     store = ReadingStore(database)
-    reconciled = time.monotonic()
+    reconciled, tried = time.monotonic(), None
     while True:
         await asyncio.sleep(LOOK_S)
-        due = await store.devices_ready_to_learn(around.settings.learn_rows)
+        due = [f"{each.site}/{each.device}" for each in await store.devices_ready_to_learn(around.settings.learn_rows)]
         if not due and time.monotonic() - reconciled < RECONCILE_S:
             continue
-        reconciled = time.monotonic()
-        log.info("training.started", extra={"assets": [f"{each.site}/{each.device}" for each in due][:10]})
-        code = await _train(around)
-        if code:
-            log.error("training.failed", extra={"code": code})
+        if due == tried:
+            # Nothing could be learned from them: a machine that stood still, or a fit that failed.
+            log.warning("training.without_result", extra={"assets": due[:10]})
             await asyncio.sleep(AFTER_FAILURE_S)
+        reconciled, tried = time.monotonic(), due
+        log.info("training.started", extra={"assets": due[:10]})
+        if code := await _train(around):
+            log.error("training.failed", extra={"code": code})
 
 
 async def _train(around: Surroundings) -> int:

@@ -32,6 +32,8 @@ log = logging.getLogger("ronda.api.demonstration")
 
 # Looks whether three are ready; a model is fitted within seconds.
 _TICK_S = 3.0
+# From the start of the API until the machines that prepare by themselves have been heard.
+SETTLING_S = 15.0
 # Results still expected; an emulator that is away never answers, and is forgotten.
 _PENDING = 200
 
@@ -46,12 +48,14 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What the machine says: when it published, and when the broker had acknowledged all."""
+    """What the machine says: when it published, and when the broker had acknowledged all; or why it would not."""
 
-    id: str
-    readings: int
-    published_at_ms: float
-    acknowledged_at_ms: float
+    id: str | None
+    readings: int = 0
+    published_at_ms: float = 0
+    acknowledged_at_ms: float = 0
+    refused: str | None = None
+    detail: str = ""
 
 
 class Demonstration:
@@ -65,12 +69,14 @@ class Demonstration:
         cooldown_ms: int,
         clock_ms: Callable[[], float],
         new_id: Callable[[], str],
+        settling_s: float = SETTLING_S,
     ) -> None:
         self._bus = bus
         self._fleet = fleet
         self._cooldown_ms = cooldown_ms
         self._clock_ms = clock_ms
         self._new_id = new_id
+        self._settling_s = settling_s
         self._used: dict[Address, int] = {}
         self._asked: dict[Address, int] = {}
         self._pending: OrderedDict[str, Address] = OrderedDict()
@@ -114,12 +120,9 @@ class Demonstration:
         topic = DeviceTopic.parse(message.topic)
         said = msgspec.json.decode(message.payload, type=Result)
         # Only the machine that was asked may tell about this id.
-        if self._pending.get(said.id) == (topic.site, topic.device):
+        if said.id is not None and self._pending.get(said.id) == (topic.site, topic.device):
             del self._pending[said.id]
-            hops = [
-                _hop(topic, said, "device", "published", said.published_at_ms),
-                _hop(topic, said, "broker", "accepted", said.acknowledged_at_ms),
-            ]
+            hops = _hops(topic, said, said.id, self._clock_ms())
             self._begin(self._bus.publish(encode_events(hops)), "hops")
 
     async def _command(self, started: Started, now_ms: float) -> None:
@@ -142,6 +145,8 @@ class Demonstration:
         )
 
     async def _keep_ready(self) -> None:
+        # Some machines get ready by themselves when they start; first see which.
+        await asyncio.sleep(self._settling_s)
         while True:
             try:
                 async with self._choosing:
@@ -166,7 +171,10 @@ class Demonstration:
                 judged=each.judged,
                 ill=each.ill,
                 used_at_ms=_later(each.ill_at_ms, self._used.get((each.site, each.device))),
-                asked_at_ms=self._asked.get((each.site, each.device)),
+                # Who speaks and has no model yet is getting ready, whoever asked it.
+                asked_at_ms=_later(
+                    self._asked.get((each.site, each.device)), None if each.judged else each.heard_at_ms
+                ),
             )
             for each in known
         ]
@@ -186,16 +194,25 @@ def _command(address: Address, body: dict[str, object]) -> tuple[str, bytes]:
     return str(DeviceTopic(*address, Channel.COMMAND)), msgspec.json.encode(body)
 
 
-def _hop(topic: DeviceTopic, said: Result, station: str, did: str, at_ms: float) -> HopEvent:
-    return HopEvent(
-        site=topic.site,
-        device=topic.device,
-        correlation_id=said.id,
-        station=station,
-        at_ms=at_ms,
-        readings=said.readings,
-        did=did,
-    )
+def _hops(topic: DeviceTopic, said: Result, correlation_id: str, now_ms: float) -> list[HopEvent]:
+    """The way begins at the machine; or it ends there, with the machine's own reason."""
+    if said.refused is not None:
+        passed = [("device", "failed", now_ms)]
+    else:
+        passed = [("device", "published", said.published_at_ms), ("broker", "accepted", said.acknowledged_at_ms)]
+    return [
+        HopEvent(
+            site=topic.site,
+            device=topic.device,
+            correlation_id=correlation_id,
+            station=station,
+            at_ms=at_ms,
+            readings=said.readings,
+            did=did,
+            detail={} if said.refused is None else {"reason": said.refused, "detail": said.detail},
+        )
+        for station, did, at_ms in passed
+    ]
 
 
 def _later(first: int | None, second: int | None) -> int | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from cloud.api.ports import Address, AnomalyRecord, Device, Devices, LastSeen, Lookups, Promotion, Promotions, Readings
+from cloud.api.ports import Address, Devices, Lookups, Promotions, Readings
 from cloud.api.simulation import KEPT_READY
 from cloud.api.times import iso
 from cloud.api.views import ModelView
@@ -68,6 +68,7 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
     judged: bool
     ill: bool
     ill_at_ms: int | None
+    heard_at_ms: int | None
 
 
 def state_of(anomaly: AnomalyRecord | None, seen_ms: int | None, *, judged: bool, now_ms: float) -> State:
@@ -99,7 +100,7 @@ class Fleet:
     async def devices(self, site: str | None, origin: str | None) -> list[DeviceView]:
         """Those in service, worst first."""
         known, seen, newest, champions = await asyncio.gather(
-            self._devices.list(), self._readings.last_seen(), self._lookups.newest_anomalies(), self._champions()
+            self._devices.all(), self._readings.last_seen(), self._lookups.newest_anomalies(), self._champions()
         )
         now_ms = self._clock_ms()
         wanted = [device for device in known if _is_wanted(device, site, origin)]
@@ -108,18 +109,20 @@ class Fleet:
 
     async def demo_machines(self) -> list[Demo]:
         """Those in service."""
-        known, newest, champions = await asyncio.gather(
-            self._devices.list(), self._lookups.newest_anomalies(), self._champions()
+        known, seen, newest, champions = await asyncio.gather(
+            self._devices.all(), self._readings.last_seen(), self._lookups.newest_anomalies(), self._champions()
         )
         return [
-            _demo(device, newest.get(_address(device)), judged=_address(device) in champions)
+            _demo(
+                device, seen.get(_address(device)), newest.get(_address(device)), judged=_address(device) in champions
+            )
             for device in known
             if _is_wanted(device, None, DEMO)
         ]
 
     async def without_champion(self) -> Sequence[str]:
         """Machines whose model readiness waits for: each emulated one, and the demo machines kept ready."""
-        known, champions = await asyncio.gather(self._devices.list(), self._champions())
+        known, champions = await asyncio.gather(self._devices.all(), self._champions())
         emulated = [device for device in known if _is_wanted(device, None, EMULATOR)]
         demo = [device for device in known if _is_wanted(device, None, DEMO)]
         missing = [device for device in emulated if _address(device) not in champions]
@@ -178,11 +181,12 @@ def _model(champion: Promotion) -> FleetModel:
     )
 
 
-def _demo(device: Device, anomaly: AnomalyRecord | None, *, judged: bool) -> Demo:
+def _demo(device: Device, seen: LastSeen | None, anomaly: AnomalyRecord | None, *, judged: bool) -> Demo:
     return Demo(
         site=device.site,
         device=device.device,
         judged=judged,
         ill=anomaly is not None and _is_active(anomaly),
         ill_at_ms=None if anomaly is None else anomaly.detected_at_ms,
+        heard_at_ms=None if seen is None else seen.received_at_ms,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -79,16 +79,19 @@ class StoreLookups:
             return list(await connection.execute(query))
 
 
-def _conditions(wanted: AnomalyFilter) -> list[Any]:
-    asked = [
-        (wanted.site, Anomaly.site == wanted.site),
-        (wanted.device, Anomaly.device == wanted.device),
-        (wanted.phase, Anomaly.phase != Phase.CLEARED if wanted.phase == ACTIVE else Anomaly.phase == wanted.phase),
-        (wanted.from_ms, Anomaly.raised_at_ms >= wanted.from_ms),
-        (wanted.to_ms, Anomaly.raised_at_ms <= wanted.to_ms),
-        (wanted.before, Anomaly.serial < wanted.before),
-    ]
-    return [condition for value, condition in asked if value is not None]
+def _conditions(wanted: AnomalyFilter) -> Iterator[Any]:
+    if wanted.site is not None:
+        yield Anomaly.site == wanted.site
+    if wanted.device is not None:
+        yield Anomaly.device == wanted.device
+    if wanted.phase is not None:
+        yield Anomaly.phase != Phase.CLEARED if wanted.phase == ACTIVE else Anomaly.phase == wanted.phase
+    if wanted.from_ms is not None:
+        yield Anomaly.raised_at_ms >= wanted.from_ms
+    if wanted.to_ms is not None:
+        yield Anomaly.raised_at_ms <= wanted.to_ms
+    if wanted.before is not None:
+        yield Anomaly.serial < wanted.before
 
 
 def _named(metrics: Sequence[Mapping[str, Any]] | None, values: Sequence[float | None]) -> dict[str, float]:

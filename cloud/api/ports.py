@@ -65,11 +65,18 @@ class Devices(Protocol):
     async def get(self, site: str, device: str) -> Device | None:
         """One, in service or revoked."""
 
-    async def list(self) -> Sequence[Device]:
+    async def all(self) -> Sequence[Device]:
         """All, revoked ones included."""
 
     async def ensure(
-        self, site: str, device: str, origin: str, *, now_ms: int, metrics: Sequence[Metric] | None = None
+        self,
+        site: str,
+        device: str,
+        origin: str,
+        *,
+        now_ms: int,
+        metrics: Sequence[Metric] | None = None,
+        learn_rows: int | None = None,
     ) -> Device:
         """Register it unless it is."""
 

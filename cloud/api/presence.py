@@ -25,8 +25,11 @@ class Presence:
             self._known.pop((topic.name, topic.instance), None)
             return
         status = msgspec.json.decode(message.payload, type=AgentStatus)
+        before = self._known.get((topic.name, topic.instance))
         self._known[topic.name, topic.instance] = status
-        self._tell(status)
+        # Agents say it again every few seconds; only a change is news.
+        if before is None or before.state is not status.state:
+            self._tell(status)
 
     @property
     def online(self) -> int:

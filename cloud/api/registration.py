@@ -18,7 +18,6 @@ _BELIEVED_MS = 5000
 # About 10 MB of registrations with eight metrics each.
 _REMEMBERED = 5000
 HTTP_ORIGIN = "http"
-ADDED_ORIGIN = "provisioned"
 
 
 class Registration:
@@ -46,7 +45,15 @@ class Registration:
             await self._register(address, caller)
         return {address: device.metrics if device else None for address, device in found.items()}
 
-    async def add(self, site: str, device: str, metrics: Sequence[Metric] | None) -> tuple[str, str]:
+    async def add(
+        self,
+        site: str,
+        device: str,
+        origin: str,
+        *,
+        metrics: Sequence[Metric] | None = None,
+        learn_rows: int | None = None,
+    ) -> tuple[str, str]:
         """(user name, password) of a new machine, or of a revoked one that comes back.
 
         Raises: Problem 409 when it is in service.
@@ -57,7 +64,7 @@ class Registration:
                 409, "already_registered", f"{site}/{device} is in service; revoke it first for a new password"
             )
         now_ms = int(self._clock_ms())
-        await self._devices.ensure(site, device, ADDED_ORIGIN, now_ms=now_ms, metrics=metrics)
+        await self._devices.ensure(site, device, origin, now_ms=now_ms, metrics=metrics, learn_rows=learn_rows)
         if known is not None:
             await self._devices.reinstate(site, device)
         user, password = f"{site}/{device}", self._credentials.new_password()

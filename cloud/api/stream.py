@@ -97,7 +97,7 @@ class Hub:
 
     def tell_agent(self, status: AgentStatus) -> None:
         """An agent came or went."""
-        self._tell("agent", f"{status.agent}/{status.instance}/{status.since_ms}", status)
+        self._tell("agent", f"{status.agent}/{status.instance}/{self._positions.next()}", status)
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Outlet]:

@@ -1,0 +1,1 @@
+"""Where models live: fitted from stored rows, registered in MLflow, promoted with their checksum, loaded without it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
@@ -83,7 +83,8 @@ class Database:
 
 
 @contextlib.contextmanager
-def _told_apart() -> Any:
+def _told_apart() -> Iterator[None]:
+    """What passes by itself and what a person must mend, as errors of ours; our own mistakes as they are."""
     try:
         yield
     except (TimeoutError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from cloud.storage.database import Database
 from cloud.storage.tables import Promotion as Table
@@ -65,7 +65,7 @@ class PromotionStore:
 
     async def all_current(self) -> list[Promotion]:
         """The promotions in force, one per device."""
-        newest = select(Table.__table__).distinct(Table.site, Table.device)
+        newest = select(Table.__table__).ext(distinct_on(Table.site, Table.device))
         newest = newest.order_by(Table.site, Table.device, Table.promoted_at_ms.desc(), Table.version.desc())
         async with self._database.begin() as connection:
             return [Promotion(**row._asdict()) for row in await connection.execute(newest)]

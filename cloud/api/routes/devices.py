@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -31,15 +32,26 @@ class NewMetric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewDevice(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine to add; without metrics its first reading registers its own."""
+    """A machine to add; without metrics its first reading registers its own.
+
+    `origin`: `replay` for a recording that is played. `learn_rows`: how many readings make its first model; None: the
+    usual number.
+    """
 
     site: str
     device: str
     metrics: list[NewMetric] | None = None
+    origin: Literal["provisioned", "replay"] = "provisioned"
+    learn_rows: Annotated[int, msgspec.Meta(ge=60, le=1_000_000)] | None = None
 
 
 _METRIC = {"type": "object", "properties": {"name": {}, "unit": {}, "low": {}, "high": {}}, "required": ["name"]}
-_PROPERTIES = {"site": {"type": "string"}, "device": {"type": "string"}, "metrics": {"type": "array", "items": _METRIC}}
+_PROPERTIES: dict[str, object] = {
+    "site": {"type": "string"},
+    "device": {"type": "string"},
+    "metrics": {"type": "array", "items": _METRIC},
+}
+_PROPERTIES |= {"origin": {"enum": ["provisioned", "replay"]}, "learn_rows": {"type": "integer", "minimum": 60}}
 _SCHEMA = {"type": "object", "required": ["site", "device"], "properties": _PROPERTIES}
 _OPENAPI = {"requestBody": {"required": True, "content": {"application/json": {"schema": _SCHEMA}}}}
 
@@ -57,7 +69,9 @@ async def add(request: Request, caller: Registrar) -> Response:
     check_site(new.site)
     check_device(new.device)
     services = services_of(request)
-    username, password = await services.registration.add(new.site, new.device, _metrics(new.metrics))
+    username, password = await services.registration.add(
+        new.site, new.device, new.origin, metrics=_metrics(new.metrics), learn_rows=new.learn_rows
+    )
     _note("device.added", new.site, new.device, caller.subject)
     body = {"site": new.site, "device": new.device, "username": username, "password": password}
     return answer(body, 201, {"location": f"/api/v1/devices/{username}"})

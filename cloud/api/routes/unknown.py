@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import APIRouter, Request
 
 from cloud.api.problems import Problem
 
 router = APIRouter()
 
+# `/api/v1/anomalies/{anomaly_id}`: one segment, whatever it is.
+_PLACE = re.compile(r"\{[^}]+\}")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -23,11 +27,11 @@ async def unknown(request: Request) -> None:
 
 
 def _allowed(request: Request) -> list[str]:
-    """The methods that other routes take at this path."""
-    found: set[str] = set()
-    for route in request.app.routes:
-        methods = getattr(route, "methods", None)
-        matches = getattr(route, "path_regex", None)
-        if methods and matches and route.endpoint is not unknown and matches.match(request.url.path):
-            found |= methods
-    return sorted(found - {"HEAD"})
+    """The methods that the documented addresses take at this path."""
+    found = (
+        method.upper()
+        for path, methods in request.app.openapi()["paths"].items()
+        if re.fullmatch(_PLACE.sub("[^/]+", path), request.url.path)
+        for method in methods
+    )
+    return sorted(found)

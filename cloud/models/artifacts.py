@@ -1,0 +1,105 @@
+"""A promoted model's bytes, fetched and checked without MLflow: what the detection agent loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from contract.errors import RondaError, TransientError
+from detection.errors import ModelError
+from detection.model import MAX_BYTES, Model, sha256
+
+# Time for ten kilobytes over a slow line.
+_TIMEOUT_S = 10.0
+
+
+class ArtifactError(RondaError):
+    """A model's bytes are not there, or not those that were promoted; the model in use stays."""
+
+
+class Artifacts:
+    """Loads promoted models from files, S3, HTTP or the tracking server that proxies its artifacts.
+
+    `tracking_uri` is needed for `mlflow-artifacts:` addresses; `s3_endpoint_url` for a store other than Amazon's. S3
+    credentials come from the environment (AWS_ACCESS_KEY_ID, …), as boto3 reads them.
+    """
+
+    def __init__(self, tracking_uri: str | None = None, s3_endpoint_url: str | None = None) -> None:
+        self._tracking_uri = tracking_uri
+        self._s3_endpoint_url = s3_endpoint_url
+
+    def load(self, artifact_uri: str, checksum: str) -> Model:
+        """The model at `artifact_uri`; blocking.
+
+        Raises: ArtifactError when its bytes do not hash to `checksum`, are no model or are not there; TransientError
+            when whoever keeps them is away.
+        """
+        payload = self._fetch(artifact_uri)
+        found = sha256(payload)
+        if found != checksum:
+            raise ArtifactError(
+                f"the model at {artifact_uri} has sha256 {found[:12]}…, promoted was {checksum[:12]}…: "
+                "it was changed after its promotion; train again or restore it"
+            )
+        try:
+            return Model.from_bytes(payload)
+        except ModelError as error:
+            raise ArtifactError(f"the model at {artifact_uri} cannot be used: {error}") from error
+
+    def _fetch(self, uri: str) -> bytes:
+        scheme = urlsplit(uri).scheme
+        if scheme in {"", "file"}:
+            return _file(uri)
+        if scheme == "s3":
+            return _s3(uri, self._s3_endpoint_url)
+        if scheme in {"http", "https"}:
+            return _http(uri)
+        if scheme == "mlflow-artifacts":
+            return _http(self._proxied(uri))
+        raise ArtifactError(f"{uri}: models are read from file:, s3:, http(s): and mlflow-artifacts: addresses")
+
+    def _proxied(self, uri: str) -> str:
+        if not self._tracking_uri or urlsplit(self._tracking_uri).scheme not in {"http", "https"}:
+            raise ArtifactError(f"{uri} is read through the tracking server; set MLFLOW_TRACKING_URI to its address")
+        path = quote(urlsplit(uri).path.lstrip("/"))
+        return f"{self._tracking_uri.rstrip('/')}/api/2.0/mlflow-artifacts/artifacts/{path}"
+
+
+def _file(uri: str) -> bytes:
+    path = Path(unquote(urlsplit(uri).path) if uri.startswith("file:") else uri)
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ArtifactError(f"the model at {uri} cannot be read: {error.strerror or error}") from error
+
+
+def _s3(uri: str, endpoint_url: str | None) -> bytes:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    parts = urlsplit(uri)
+    config = Config(signature_version="s3v4", connect_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S)
+    client = boto3.client("s3", endpoint_url=endpoint_url, config=config)
+    try:
+        body: bytes = client.get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))["Body"].read(MAX_BYTES + 1)
+    except ClientError as error:
+        raise ArtifactError(f"the model at {uri} cannot be read: {error}") from error
+    except BotoCoreError as error:
+        raise TransientError(f"the store of {uri} is away: {error}") from error
+    return body
+
+
+def _http(url: str) -> bytes:
+    import httpx
+
+    try:
+        answer = httpx.get(url, timeout=_TIMEOUT_S)
+    except httpx.TransportError as error:
+        raise TransientError(f"{urlsplit(url).hostname} is away: {error}") from error
+    if answer.status_code >= 500:
+        raise TransientError(f"{urlsplit(url).hostname} answered {answer.status_code}")
+    if answer.status_code != 200:
+        raise ArtifactError(f"the model cannot be read: {urlsplit(url).hostname} answered {answer.status_code}")
+    return answer.content

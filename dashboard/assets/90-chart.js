@@ -1,0 +1,79 @@
+// The device's chart: puts the scheme's colours into the figure, and moves it on with the stream, four times a second.
+"use strict";
+
+(() => {
+  const REDRAW_MS = 250;
+  // More than an hour at one a second: a page left open over night must not grow for ever.
+  const POINTS_KEPT = 5000;
+  // The parts of the figure that grow: the line, its part outside the range, and the newest point.
+  const FED = new Set(["seen", "outside", "last"]);
+  const waiting = [];
+  let timer = null;
+
+  // "--crit@.13" → the variable's value with that opacity; everything else as it is.
+  function coloured(value, styles) {
+    if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map((each) => coloured(each, styles));
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, coloured(each, styles)]));
+    if (typeof value !== "string" || !value.startsWith("--")) return value;
+    const [name, opacity] = value.split("@");
+    const colour = styles.getPropertyValue(name).trim();
+    if (!opacity) return colour;
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+    return `rgba(${red},${green},${blue},${opacity})`;
+  }
+
+  Object.assign(window.dash_clientside.ronda, {
+    coloured: (figure) => (figure ? coloured(figure, getComputedStyle(document.documentElement)) : window.dash_clientside.no_update),
+  });
+
+  const chart = () => document.querySelector("#chart .js-plotly-plot");
+
+  ronda.on("reading", (data) => {
+    const drawn = chart();
+    const meta = drawn?.layout?.meta;
+    if (!meta || meta.site !== data.site || meta.device !== data.device) return;
+    waiting.push(data);
+    timer ??= setTimeout(() => { timer = null; append(chart()); }, REDRAW_MS);
+  });
+
+  function isOutside(meta, metric, value) {
+    const range = meta.expected[metric];
+    return meta.outside && range && (value < range[0] || value > range[1]);
+  }
+
+  function append(drawn) {
+    const readings = waiting.splice(0);
+    const meta = drawn?.layout?.meta;
+    if (!meta) return;
+    const indices = [];
+    const xs = [];
+    const ys = [];
+    const kept = [];
+    drawn.data.forEach((trace, index) => {
+      const { metric, role } = trace.meta || {};
+      if (!FED.has(role)) return;
+      const known = readings.filter((reading) => reading.values[metric] !== undefined);
+      indices.push(index);
+      xs.push(known.map((reading) => reading.measured_at_ms + meta.offset));
+      ys.push(known.map((reading) => (role !== "outside" || isOutside(meta, metric, reading.values[metric]) ? reading.values[metric] : null)));
+      kept.push(role === "last" ? 1 : POINTS_KEPT);
+    });
+    if (!indices.length) return;
+    const newest = Math.max(...readings.map((reading) => reading.measured_at_ms)) + meta.offset;
+    window.Plotly.extendTraces(drawn, { x: xs, y: ys }, indices, { x: kept, y: kept }).then(() => moveOn(drawn, meta, newest));
+  }
+
+  // The window follows the newest reading while it shows now; somebody who zoomed into the past is left alone.
+  function moveOn(drawn, meta, newest) {
+    const end = drawn.layout.xaxis.range[1];
+    const shownUntil = typeof end === "number" ? end : Date.parse(`${String(end).replace(" ", "T")}Z`);
+    if (newest <= shownUntil || newest - shownUntil > meta.span / 4) return;
+    const changes = { "xaxis.range": [newest - meta.span, newest] };
+    drawn.layout.shapes.forEach((shape, index) => { if (shape.name === "open") changes[`shapes[${index}].x1`] = newest; });
+    const edges = [];
+    drawn.data.forEach((trace, index) => { if (trace.meta?.role === "edge") edges.push(index); });
+    const wide = edges.map(() => [newest - meta.span, newest]);
+    if (edges.length) window.Plotly.update(drawn, { x: wide }, changes, edges);
+    else window.Plotly.relayout(drawn, changes);
+  }
+})();

@@ -1,0 +1,152 @@
+"""The golden path: one reading from the sensor to the e-mail, narrated hop by hop as it really happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+
+from dashboard import banner, golden_view
+from dashboard.desk import Desk, Reader
+from dashboard.elements import Child, aria, data, icon
+from dashboard.facts import Anomaly, MailSummary, Trace, fact, facts
+from dashboard.guard import guarded
+from dashboard.language import Words
+from dashboard.story import Outcome, outcome, total_ms
+from ronda.client import ApiError
+
+# The stream says when something happened; this often the page looks by itself, should the stream be away.
+_LOOK_MS = 1000
+DEFAULT_FAULT = "bearing_wear"
+NOT_FOUND = 404
+
+Run = dict[str, Any]
+
+
+async def show(reader: Reader, *, query: Mapping[str, str]) -> tuple[str, Child]:
+    """The page at `/ui/golden-path`; `?id=` tells an earlier round again."""
+    say = reader.say
+    title = say("🚀 End-to-End Flow Demo")
+    lead = say("A reading out of the ordinary travels the real chain, from the sensor to the e-mail, with the time of every hop.")
+    known = query.get("id")
+    run: Run | None = {"id": known, "began_ms": 0, "fault": ""} if known else None
+    fault = html.Div([html.Label(say("Fault"), htmlFor="fault-choice"), _faults(say)], className="field")
+    button = html.Button([icon("play"), say("Simulate Anomaly Ingestion")], id="simulate", className="btn p")
+    return title, [
+        dcc.Store(id="run", data=run),
+        dcc.Store(id="fault", data=DEFAULT_FAULT),
+        dcc.Store(id="trace-pulse", data=0),
+        dcc.Store(id="settled", data=run is None),
+        dcc.Interval(id="look", interval=_LOOK_MS, disabled=run is None),
+        html.Div([html.Div([html.H1(title), html.P(lead, className="t2")], className="grow"), fault, button],
+                 className="page-title actions"),
+        html.Div(golden_view.before(say), id="round", **aria(live="polite", busy="false")),
+    ]
+
+
+def register(app: Dash, desk: Desk) -> None:
+    """The click, and the narration that follows it."""
+
+    @app.callback(
+        Output("run", "data"),
+        Output("round", "children", allow_duplicate=True),
+        Input("simulate", "n_clicks"),
+        State("fault", "data"),
+        prevent_initial_call=True,
+        running=[(Output("simulate", "disabled"), True, False)],
+    )
+    async def simulate(_: int | None, fault: str) -> tuple[Any, Child]:
+        reader = desk.reader()
+
+        async def ask(reader: Reader) -> Run:
+            answer = await reader.api.simulate(fault)
+            return {"id": answer["correlation_id"], "began_ms": reader.now_ms, "fault": fault}
+
+        run = await guarded(reader, reader.say("The simulation could not be started"), ask)
+        return (run, no_update) if isinstance(run, dict) else (None, run)
+
+    @app.callback(
+        Output("round", "children"),
+        Output("settled", "data"),
+        Output("look", "disabled"),
+        Input("run", "data"),
+        Input("trace-pulse", "data"),
+        Input("look", "n_intervals"),
+        State("settled", "data"),
+        prevent_initial_call=True,
+    )
+    async def narrate(run: Run | None, _: int, __: int | None, settled: bool) -> tuple[Any, Any, Any]:
+        if run is None or (settled and ctx.triggered_id != "run"):
+            return no_update, no_update, no_update
+        reader = desk.reader()
+
+        async def ask(reader: Reader) -> tuple[Child, Outcome]:
+            return await _round(reader, run)
+
+        told = await guarded(reader, reader.say("The trace could not be read"), ask)
+        if not isinstance(told, tuple):
+            return told, True, True
+        children, state = told
+        return children, state.settled, state.settled
+
+    app.clientside_callback(
+        ClientsideFunction("ronda", "follow"), Input("run", "data"), prevent_initial_call=True
+    )
+
+
+async def _round(reader: Reader, run: Run) -> tuple[Child, Outcome]:
+    trace = await _trace(reader, run["id"])
+    began = run["began_ms"] or min((step.at_ms for step in trace.steps), default=0)
+    state = outcome(trace, fault=run["fault"], elapsed_ms=reader.now_ms - began)
+    mail = await _mail(reader, trace.correlation_id) if state is Outcome.DELIVERED else None
+    anomaly = await _anomaly(reader, trace) if state.settled else None
+    children = [
+        banner.banner(trace, state, reader.say),
+        golden_view.way_card(trace, state, reader.say),
+        html.Div(
+            [golden_view.narration_card(trace, total_ms(trace), reader.say),
+             golden_view.mail_card(trace, state, mail, anomaly, reader.say)],
+            className="two-thirds",
+        ),
+    ]
+    return children, state
+
+
+async def _trace(reader: Reader, correlation_id: str) -> Trace:
+    """The trace so far; right after the click nothing is stored of it yet, which is an answer too."""
+    try:
+        return fact(Trace, await reader.api.trace(correlation_id))
+    except ApiError as refusal:
+        if refusal.status != NOT_FOUND:
+            raise
+        return Trace(correlation_id=correlation_id)
+
+
+async def _mail(reader: Reader, correlation_id: str) -> MailSummary | None:
+    """The mail as the local server received it; None where mails go to a server outside."""
+    try:
+        mails = facts(MailSummary, await reader.api.mails(50))
+    except ApiError:
+        return None
+    return next((mail for mail in mails if mail.correlation_id == correlation_id), None)
+
+
+async def _anomaly(reader: Reader, trace: Trace) -> Anomaly | None:
+    if not trace.anomalies:
+        return None
+    return fact(Anomaly, await reader.api.anomaly(trace.anomalies[0].id))
+
+
+def _faults(say: Words) -> html.Select:
+    # The browser writes the choice into the store "fault": the native control is the best one on a phone.
+    choices = {
+        DEFAULT_FAULT: say("Bearing wear"),
+        "imbalance": say("Imbalance"),
+        "cavitation": say("Cavitation"),
+        "blocked_valve": say("Blocked valve"),
+        "overheating": say("Overheating"),
+        "none": say("None: a healthy minute"),
+    }
+    options = [html.Option(words, value=code) for code, words in choices.items()]
+    return html.Select(options, id="fault-choice", **data(store="fault"))

@@ -1,0 +1,130 @@
+"""The HTTP bridge, the dashboard and the local mail server in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from broker.credentials import Credentials
+from broker.mqtt import MqttBus
+from cloud.api.app import create_api
+from cloud.api.auth import AuthSettings
+from cloud.api.lookups import StoreLookups
+from cloud.api.ports import Parts
+from cloud.notifications.mailbox import Mailbox
+from cloud.notifications.mailserver import MailServer
+from cloud.storage.anomalies import AnomalyStore
+from cloud.storage.database import Database
+from cloud.storage.devices import DeviceStore
+from cloud.storage.hops import HopStore
+from cloud.storage.notifications import NotificationStore
+from cloud.storage.promotions import PromotionStore
+from cloud.storage.quarantine import Quarantine
+from cloud.storage.readings import ReadingStore
+from cloud.storage.users import UserStore
+from dashboard.app import create_dashboard
+from ronda.client import RondaClient
+from ronda.hub import open_database
+from ronda.parts import Surroundings, clock_ms
+from ronda.processes import until_told_to_stop
+
+LOOPBACK = "127.0.0.1"
+ADMIN = "admin"
+ADMIN_SCOPES = ("ingest:write", "simulate:write", "data:read", "devices:write")
+# Live pages hold a connection each; they reconnect by themselves, so nobody waits for them at the end.
+_GRACE_S = 2
+_ASYNCAPI = Path(__file__).parents[1] / "contract" / "generated" / "asyncapi.yaml"
+
+
+async def run_web(data: Path | None) -> None:
+    """Serve until told to stop."""
+    around = Surroundings("web", data)
+    async with contextlib.AsyncExitStack() as stack:
+        mailbox = await stack.enter_async_context(_mail(around))
+        database = await stack.enter_async_context(open_database(around))
+        await _first_user(around, database)
+        bus = await stack.enter_async_context(
+            MqttBus(around.mqtt("web"), f"ronda-web-{uuid.uuid4().hex[:12]}", persistent=False)
+        )
+        app = application(around, database, bus, mailbox)
+        config = uvicorn.Config(
+            app,
+            host=LOOPBACK,
+            port=around.runtime.http_port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        server = uvicorn.Server(config)
+        # We decide when to stop, and what is closed before and after.
+        server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # no setting for it
+        serving = asyncio.create_task(server.serve())
+        stop = asyncio.create_task(until_told_to_stop())
+        await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+
+
+def application(around: Surroundings, database: Database, bus: MqttBus, mailbox: Mailbox | None) -> FastAPI:
+    """The API with the dashboard on it."""
+    credentials = Credentials(around.installation.passwd if around.installation else Path("passwd"))
+    api = create_api(
+        Parts(
+            auth=AuthSettings(jwt_secret=around.secrets.jwt_secret, api_key=around.secrets.api_key or None),
+            bus=bus,
+            users=UserStore(database),
+            credentials=credentials,
+            devices=DeviceStore(database),
+            readings=ReadingStore(database),
+            anomalies=AnomalyStore(database),
+            notifications=NotificationStore(database),
+            hops=HopStore(database),
+            quarantine=Quarantine(database),
+            promotions=PromotionStore(database),
+            lookups=StoreLookups(database),
+            mailbox=mailbox,
+            agents=around.runtime.agents,
+            broker_up=lambda: bus.connected,
+            asyncapi=_ASYNCAPI,
+            cooldown_ms=around.settings.notification_cooldown_s * 1000,
+            clock_ms=clock_ms,
+            new_id=lambda: uuid.uuid4().hex,
+            metrics_directory=around.settings.prometheus_multiproc_dir,
+        )
+    )
+    # Within the process, and still through the API's own doors: permissions are checked in one place.
+    transport = httpx.ASGITransport(api, raise_app_exceptions=False)
+    client = RondaClient(around.runtime.base_url, transport=transport)
+    create_dashboard(api, client.on_behalf_of, clock_ms=lambda: int(clock_ms()), time_zone=around.settings.time_zone)
+    return api
+
+
+@contextlib.asynccontextmanager
+async def _mail(around: Surroundings) -> AsyncIterator[Mailbox | None]:
+    """The local mail server where no other is set; it listens before anything can want to send."""
+    if around.installation is None or not around.runtime.own_mail:
+        yield None
+        return
+    mailbox = Mailbox(around.installation.mail)
+    server = MailServer(mailbox, now_ms=lambda: int(clock_ms()), port=around.runtime.smtp_port)
+    await server.start()
+    try:
+        yield mailbox
+    finally:
+        await server.stop()
+
+
+async def _first_user(around: Surroundings, database: Database) -> None:
+    """`admin`, whose password follows ADMIN_PASSWORD."""
+    users = UserStore(database)
+    password = around.secrets.admin_password
+    added = await users.add(ADMIN, password, scopes=ADMIN_SCOPES, devices=["*"], now_ms=int(clock_ms()))
+    if not added and await users.authenticate(ADMIN, password) is None:
+        await users.set_password(ADMIN, password)

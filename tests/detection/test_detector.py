@@ -1,0 +1,267 @@
+"""What the detector promises about time, blocks, silence and memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detection.detector import Change, Detector
+from detection.episode import Phase, Severity
+from detection.errors import DetectionError
+from detection.fit import fit
+from detection.rows import Floats
+from detection.settings import Settings
+from tests.support.machines import CENTRES, DEVIATIONS, METRICS, START_MS, detector, healthy, play, times
+
+AFTER_MS = START_MS + 900_000
+MODEL = detector().model
+
+
+def phases(changes: list[Change]) -> list[Phase]:
+    return [change.phase for change in changes]
+
+
+def shifted(rows: int, channel: int, deviations: float, *, start: int = 100, stop: int | None = None) -> Floats:
+    values = healthy(900 + rows)[900:]
+    values[start:stop, channel] += deviations * DEVIATIONS[channel]
+    return values
+
+
+def test_healthy_running_stays_quiet() -> None:
+    assert play(detector(), healthy(900 + 3000)[900:]) == []
+
+
+def test_a_shift_that_lasts_is_raised_once_with_the_sensor_that_moved() -> None:
+    changes = play(detector(), shifted(400, 1, 8))
+    assert phases(changes)[0] is Phase.RAISED
+    assert phases(changes).count(Phase.RAISED) == 1
+    assert changes[0].explanation.sensors[0].name == "current_a"
+    assert 100 <= changes[0].row <= 130
+    assert AFTER_MS + 100_000 <= changes[0].since_ms <= AFTER_MS + 120_000
+
+
+def test_what_lasts_less_than_the_minimum_duration_is_not_raised() -> None:
+    patient = Settings(min_duration_ms=60_000)
+    assert play(detector(patient), shifted(400, 1, 8, stop=130)) == []
+    assert phases(play(detector(patient), shifted(400, 1, 8, stop=220)))[0] is Phase.RAISED
+
+
+def test_one_wild_reading_never_alarms() -> None:
+    for size in (50, 1e3, 1e9, -1e9):
+        for channel in range(4):
+            assert play(detector(), shifted(400, channel, size, stop=101)) == [], (size, channel)
+
+
+def test_it_clears_after_it_stayed_back_and_says_that_it_returned() -> None:
+    changes = play(detector(), shifted(600, 1, 8, stop=300))
+    assert phases(changes)[0] is Phase.RAISED
+    assert phases(changes)[-1] is Phase.CLEARED
+    assert not changes[-1].new_level
+    assert changes[-1].explanation == changes[-2].explanation
+
+
+def test_a_machine_that_settles_elsewhere_is_cleared_as_a_new_level_and_judged_there() -> None:
+    watcher, values = detector(), healthy(900 + 1200)[900:]
+    values[100:200, 1] += 60 * DEVIATIONS[1]
+    values[200:, 1] += 10 * DEVIATIONS[1]
+    changes = play(watcher, values)
+    assert phases(changes)[-1] is Phase.CLEARED
+    assert changes[-1].new_level
+    assert watcher.score < 0.7
+    further = healthy(2400)[2100:]
+    further[:, 1] += 18 * DEVIATIONS[1]
+    assert Phase.RAISED in phases(play(watcher, further, start_ms=AFTER_MS + 1_200_000))
+
+
+def test_a_drifting_temperature_that_jumps_is_raised_and_a_new_level_when_it_stays() -> None:
+    changes = play(detector(), shifted(400, 3, 6))
+    assert phases(changes) [:1] == [Phase.RAISED]
+    assert changes[0].explanation.sensors[0].name == "motor_temperature_c"
+    assert phases(changes)[-1] is Phase.CLEARED
+    assert changes[-1].new_level
+
+
+def test_wear_that_grows_over_hours_is_found_however_slowly_the_centre_follows() -> None:
+    values = healthy(900 + 20_000)[900:]
+    values[:, 0] += np.linspace(0, 12, len(values)) * DEVIATIONS[0]
+    changes = play(detector(), values)
+    assert phases(changes)[0] is Phase.RAISED
+    assert changes[0].explanation.sensors[0].name == "vibration_de_rms_g"
+
+
+def test_the_centre_follows_a_healthy_machine_that_warms_up() -> None:
+    values = healthy(900 + 6000)[900:]
+    values[:, 1] += np.linspace(0, 2.2, len(values)) * DEVIATIONS[1]
+    followed, frozen = detector(), detector(Settings(follow_rows=10**9))
+    assert play(followed, values) == []
+    play(frozen, values)
+    assert followed.scores[-200:].mean() < 0.7 * frozen.scores[-200:].mean()
+
+
+def test_worse_is_told_and_critical_is_twice_the_limit() -> None:
+    values = shifted(400, 1, 5)
+    values[250:, 1] += 10 * DEVIATIONS[1]
+    changes = play(detector(), values)
+    assert [(change.phase, change.severity) for change in changes[:2]] == [
+        (Phase.RAISED, Severity.WARNING),
+        (Phase.UPDATED, Severity.CRITICAL),
+    ]
+
+
+def test_a_hole_in_the_data_empties_the_window_and_never_alarms_by_itself() -> None:
+    watcher = detector()
+    play(watcher, healthy(1000)[900:])
+    assert not watcher.warming
+    assert play(watcher, healthy(1100)[1000:1010], start_ms=AFTER_MS + 10**8) == []
+    assert watcher.warming
+    assert np.isnan(watcher.scores).all()
+
+
+def test_a_hole_restarts_the_minimum_duration() -> None:
+    watcher = detector(Settings(min_duration_ms=30_000))
+    bad = shifted(60, 1, 8, start=0)
+    assert play(watcher, bad[:40]) == []
+    assert play(watcher, bad[:40], start_ms=AFTER_MS + 200_000) == []
+
+
+def test_late_readings_are_skipped_and_counted() -> None:
+    values = healthy(1000)[900:]
+    on_time, disturbed = detector(), detector()
+    play(on_time, values)
+    play(disturbed, values[:50])
+    play(disturbed, np.full((5, 4), 1e6), start_ms=AFTER_MS + 20_000)
+    play(disturbed, values[50:], start_ms=AFTER_MS + 50_000)
+    assert disturbed.skipped == 5
+    assert disturbed.score == on_time.score
+
+
+def test_metrics_may_come_in_any_order_and_unknown_ones_are_ignored() -> None:
+    values, straight, mixed = shifted(300, 1, 8), detector(), detector()
+    order = [2, 0, 3, 1]
+    columns = [*values.T[order], np.full(300, 7.0)]
+    changes = mixed.process(times(300, start_ms=AFTER_MS), columns, [*(METRICS[i] for i in order), "humidity"])
+    assert changes == play(straight, values)
+
+
+def test_what_is_there_is_judged_when_a_sensor_falls_silent() -> None:
+    watcher, values = detector(), shifted(400, 1, 8)
+    changes = watcher.process(times(400, start_ms=AFTER_MS), values.T[:3], METRICS[:3])
+    assert phases(changes)[0] is Phase.RAISED
+    assert changes[0].explanation.sensors[0].name == "current_a"
+
+
+def test_a_sensor_that_speaks_now_and_then_is_held_and_one_that_died_raises_nothing() -> None:
+    values = healthy(900 + 400)[900:]
+    values[np.arange(400) % 5 != 0, 3] = np.nan
+    values[200:, 0] = np.nan
+    watcher = detector()
+    assert play(watcher, values) == []
+    assert not np.isnan(watcher.scores[100:]).any()
+
+
+def test_nothing_is_judged_when_every_sensor_is_silent() -> None:
+    watcher = detector()
+    assert play(watcher, np.full((100, 4), np.nan)) == []
+    assert np.isnan(watcher.scores).all()
+    assert watcher.score == 0
+
+
+def test_columns_that_do_not_fit_are_refused_in_words() -> None:
+    with pytest.raises(DetectionError, match="4 metrics at 3 times do not fit columns of"):
+        detector().process(times(3), np.zeros((3, 4)), METRICS)
+
+
+def test_the_leading_sensor_is_named_with_its_share() -> None:
+    watcher = detector()
+    assert watcher.leading() is None
+    play(watcher, shifted(120, 1, 8))
+    name, share = watcher.leading() or ("", 0)
+    assert name == "current_a"
+    assert share > 0.5
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> tuple[np.ndarray, Floats, list[int]]:
+    """Times with holes and late rows, values with faults and silence, and where to cut them into blocks."""
+    rows, seed = draw(st.integers(1, 320)), draw(st.integers(0, 2**16))
+    rng = np.random.default_rng(seed)
+    values = healthy(900 + rows, seed=seed)[900:]
+    start, channel = int(rng.integers(0, rows)), int(rng.integers(0, 4))
+    values[start : start + int(rng.integers(1, 200)), channel] += rng.normal(0, 20) * DEVIATIONS[channel]
+    values[rng.random(values.shape) < draw(st.sampled_from([0.0, 0.02, 0.3]))] = np.nan
+    steps = rng.choice([1000, 2000, 0, -1500, 60_000], rows, p=[0.9, 0.07, 0.01, 0.01, 0.01])
+    cuts = sorted(draw(st.sets(st.integers(0, rows), max_size=12)))
+    return AFTER_MS + np.cumsum(steps), values, cuts
+
+
+@settings(max_examples=60, deadline=None)
+@given(stories())
+def test_row_by_row_in_blocks_and_restored_in_between_agree_to_the_bit(
+    story: tuple[np.ndarray, Floats, list[int]],
+) -> None:
+    at, values, cuts = story
+    whole = Detector(MODEL)
+    expected = whole.process(at, values.T, METRICS)
+    scores = whole.scores
+    for edges, restored in ((cuts, True), (list(range(len(at))), False)):
+        watcher, found, pieces = Detector(MODEL), [], []
+        for start, stop in zip([0, *edges], [*edges, len(at)], strict=True):
+            changes = watcher.process(at[start:stop], values[start:stop].T, METRICS)
+            found += [(change.row + start, change.phase, change.score, change.explanation) for change in changes]
+            pieces.append(watcher.scores)
+            if restored:
+                watcher = Detector(MODEL, state=watcher.state())
+        assert found == [(change.row, change.phase, change.score, change.explanation) for change in expected]
+        np.testing.assert_array_equal(np.concatenate(pieces), scores)
+        assert watcher.state() == whole.state()
+
+
+def test_a_single_channel_is_judged_the_same_in_blocks_and_alone() -> None:
+    values = healthy(1300)[:, :1]
+    model = fit(values[:900], times(900), METRICS[:1]).model
+    whole, single = Detector(model), Detector(model)
+    whole.process(times(400), values[900:].T, METRICS[:1])
+    alone = []
+    for row in range(400):
+        single.process(times(400)[row : row + 1], values[900 + row : 901 + row].T, METRICS[:1])
+        alone.append(single.scores[0])
+    np.testing.assert_array_equal(alone, whole.scores)
+
+
+def test_the_state_is_small_even_with_many_channels_and_an_open_anomaly() -> None:
+    watcher = detector()
+    play(watcher, shifted(400, 1, 8))
+    assert watcher.active
+    assert len(watcher.state()) <= 20_000
+    rng = np.random.default_rng(1)
+    wide = [f"sensor {number}" for number in range(64)]
+    many = Detector(fit(rng.standard_normal((900, 64)), times(900), wide).model)
+    many.process(times(400), rng.standard_normal((64, 400)), wide)
+    assert len(many.state()) <= 26_000
+
+
+def test_another_models_state_hands_over_the_open_anomaly_and_the_position_alone() -> None:
+    old = detector()
+    play(old, shifted(400, 1, 8))
+    new = Detector(detector(seed=2).model, state=old.state())
+    assert new.active
+    assert new.position_ms == old.position_ms
+    assert new.warming
+    changes = play(new, healthy(900 + 400)[900:], start_ms=AFTER_MS + 400_000)
+    assert phases(changes) == [Phase.CLEARED]
+
+
+def test_bytes_that_are_no_state_are_refused() -> None:
+    for payload in (b"", b"\x80", b"garbage"):
+        with pytest.raises(DetectionError, match="not a detector's state"):
+            Detector(MODEL, state=payload)
+
+
+def test_extreme_values_neither_warn_nor_break() -> None:
+    watcher = detector()
+    with np.errstate(all="raise"):
+        changes = play(watcher, np.full((200, 4), 1e300) * np.sign(CENTRES))
+    assert phases(changes)[0] is Phase.RAISED
+    assert np.isfinite(watcher.scores[30:]).all()
