@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -46,7 +47,16 @@ class MosquittoError(RondaError):
     """Mosquitto is not there, or does not start."""
 
 
-def configuration(data_dir: Path, host: str, port: int, *, passwd: Path, acl: Path, user: str | None = None) -> str:
+def configuration(
+    data_dir: Path,
+    host: str,
+    port: int,
+    *,
+    passwd: Path,
+    acl: Path,
+    user: str | None = None,
+    max_queued: int = _MAX_QUEUED,
+) -> str:
     """The text of `mosquitto.conf`. `user`: whom Mosquitto becomes when root starts it."""
     lines = [
         "per_listener_settings false",
@@ -61,8 +71,8 @@ def configuration(data_dir: Path, host: str, port: int, *, passwd: Path, acl: Pa
         # Pipelined QoS 1 publishing went from 6,400/s to 131,000/s with it.
         "set_tcp_nodelay true",
         f"max_inflight_messages {_MAX_INFLIGHT}",
-        f"max_queued_messages {_MAX_QUEUED}",
-        f"message_size_limit {MAX_PACKET_BYTES}",
+        f"max_queued_messages {max_queued}",
+        f"max_packet_size {MAX_PACKET_BYTES}",
         "connection_messages false",
         "log_dest stderr",
         "log_type error",
@@ -88,21 +98,20 @@ def _rules(party: Party) -> str:
 
 
 def _gateway_rules(rights: Party) -> str:
-    # The devices' pattern below would give `gateway/site` the topics of a device `site` at a site `gateway`.
-    denied = [line.replace("pattern ", "topic deny ", 1) for line in _patterns(rights.name, keyword="pattern")]
-    return _rules(rights) + "\n".join(denied) + "\n"
+    # The devices' patterns would give `gateway/site` the topics of a device `site` at a site `gateway`.
+    denied = [f"topic deny {one}\n" for _, one in _device_topics(rights.name)]
+    return _rules(rights) + "".join(denied)
 
 
 def _device_patterns() -> str:
-    return "\n".join(_patterns("%u")) + "\n"
+    return "".join(f"pattern {access} {one}\n" for access, one in _device_topics("%u"))
 
 
-def _patterns(user: str, *, keyword: str | None = None) -> list[str]:
+def _device_topics(user: str) -> list[tuple[str, str]]:
+    """(access, topic) of a device, with its `site/device` written as `user`."""
     rights = device_rights(_SITE, _DEVICE)
-    filters = [("write", one) for one in rights.writes] + [("read", one) for one in rights.reads]
-    return [
-        f"pattern {'' if keyword else access + ' '}{one.replace(f'{_SITE}/{_DEVICE}', user)}" for access, one in filters
-    ]
+    topics = [("write", one) for one in rights.writes] + [("read", one) for one in rights.reads]
+    return [(access, one.replace(f"{_SITE}/{_DEVICE}", user)) for access, one in topics]
 
 
 class Mosquitto:
@@ -111,9 +120,16 @@ class Mosquitto:
     promises = MOSQUITTO
 
     def __init__(
-        self, data_dir: Path, host: str, port: int, credentials: Credentials, parties: Sequence[Party]
+        self,
+        data_dir: Path,
+        host: str,
+        port: int,
+        credentials: Credentials,
+        parties: Sequence[Party],
+        *,
+        max_queued: int = _MAX_QUEUED,
     ) -> None:
-        self._dir, self.host, self.port = data_dir, host, port
+        self._dir, self.host, self.port, self._max_queued = data_dir, host, port, max_queued
         self._credentials, self._parties = credentials, parties
         self._process: asyncio.subprocess.Process | None = None
 
@@ -124,8 +140,14 @@ class Mosquitto:
             raise MosquittoError("Mosquitto is not running")
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Is the process there?"""
+        return self._process is not None and self._process.returncode is None
+
     async def start(self) -> None:
         """Write the configuration, start, and wait until connections are accepted. Raises: MosquittoError."""
+        self._check_port()
         config = self._write_configuration()
         self._process = await asyncio.create_subprocess_exec(
             _executable(), "-c", str(config), stdout=asyncio.subprocess.DEVNULL, stderr=self._log_file()
@@ -164,6 +186,19 @@ class Mosquitto:
         self._write_access_list()
         os.kill(self.pid, signal.SIGHUP)
 
+    def _check_port(self) -> None:
+        # Whoever has the port would answer in Mosquitto's place.
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.host, self.port))
+            except OSError as error:
+                raise MosquittoError(
+                    f"Mosquitto cannot listen on {self.host}:{self.port}: {error.strerror}; "
+                    "stop what uses the port or choose another one"
+                ) from error
+
     async def _accepts_connections(self) -> None:
         process = self._process
         while process is not None:
@@ -185,10 +220,16 @@ class Mosquitto:
         config = self._dir / "mosquitto.conf"
         # Started by root it would become user `mosquitto`, who may not read a folder of ours.
         become = "root" if os.geteuid() == 0 else None
-        config.write_text(
-            configuration(self._dir, self.host, self.port, passwd=self._credentials.path, acl=self._acl(), user=become),
-            encoding="utf-8",
+        text = configuration(
+            self._dir,
+            self.host,
+            self.port,
+            passwd=self._credentials.path,
+            acl=self._acl(),
+            user=become,
+            max_queued=self._max_queued,
         )
+        config.write_text(text, encoding="utf-8")
         return config
 
     def _write_access_list(self) -> None:

@@ -7,6 +7,7 @@ does not fit its queue; so the paho client below it is used directly for these t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -15,10 +16,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-import aiomqtt
 import stamina
-from paho.mqtt.client import Client as Paho
-from paho.mqtt.client import MQTTMessage
+
+try:
+    import aiomqtt
+    from paho.mqtt.client import Client as Paho
+    from paho.mqtt.client import MQTTMessage
+except ImportError as missing:
+    raise ImportError("the MQTT bus needs: pip install 'ronda[edge]'") from missing
 
 from broker.address import MqttAddress
 from broker.bus import Message, Promises, RefusedError, Will, check_sizes
@@ -118,6 +123,8 @@ class _Connection:
         self._paho.on_message = self._arrived
         self._paho.on_publish = self._confirmed
         await self._client.__aenter__()
+        # asyncio complains of an exception that nobody asked for, and a connection may break while nobody waits.
+        self._gone.add_done_callback(lambda gone: gone.cancelled() or gone.exception())
         self._paho.disable_logger()
         self._read_with(self._paho.socket())
         if filters:
@@ -133,8 +140,9 @@ class _Connection:
 
     def abandon(self) -> None:
         """Drop a connection that did not come up whole."""
-        self._paho.disconnect()
-        self._paho.loop_write()
+        with contextlib.suppress(OSError, ValueError):
+            self._paho.disconnect()
+            self._paho.loop_write()
 
     async def lost(self) -> str:
         """Wait until the connection is gone; returns why."""

@@ -10,7 +10,6 @@ from fastapi import FastAPI, Request, Response
 
 try:
     from dash import Dash
-    from dash.backends._fastapi import reset_current_request, set_current_request
 except ImportError as error:
     raise ImportError("the dashboard needs Dash: pip install 'ronda[dashboard]'") from error
 
@@ -52,8 +51,8 @@ def create_dashboard(
     return app
 
 
-def _dash(server: FastAPI, desk: Desk) -> Dash:
-    app = Index(
+def _dash(server: FastAPI, desk: Desk) -> Index:
+    return Index(
         desk,
         name="dashboard",
         server=server,
@@ -66,21 +65,13 @@ def _dash(server: FastAPI, desk: Desk) -> Dash:
         suppress_callback_exceptions=True,
         add_log_handler=False,
     )
-    # At start-up Dash would take every path that nobody else wants, /api/ included; our own rule below takes /ui/ only.
-    app.backend._setup_catchall = lambda: None  # noqa: SLF001  # there is no switch for it
-    return app
 
 
-def _serve_pages(server: FastAPI, app: Dash) -> None:
-    # Dash collects style sheets and scripts on its first request; that may be for a sub-page, which it does not see.
-    app._setup_server()  # noqa: SLF001  # there is no public way
+def _serve_pages(server: FastAPI, app: Index) -> None:
+    app.prepare()
 
     async def page(request: Request) -> Response:
-        token = set_current_request(request)
-        try:
-            found = route_for(request.url.path) is not None
-            return Response(app.index(), 200 if found else 404, media_type="text/html")
-        finally:
-            reset_current_request(token)
+        known = route_for(request.url.path) is not None
+        return Response(app.document(request), 200 if known else 404, media_type="text/html")
 
     server.add_api_route("/ui/{path:path}", page, methods=["GET"], include_in_schema=False)

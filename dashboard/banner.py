@@ -28,13 +28,17 @@ def banner(trace: Trace, state: Outcome, say: Words) -> html.Div:
     mark = {"ok": html.Span(icon("check"), className="seal"), "crit": glyph("critical")}.get(
         verdict.tone, html.Span(className="ring turning" if state is Outcome.RUNNING else "ring")
     )
-    told = html.Div([html.P(verdict.title, className=f"banner-title x-{verdict.tone}"), html.P(verdict.detail)],
-                    className="grow")
+    told = html.Div(
+        [html.P(verdict.title, className=f"banner-title x-{verdict.tone}"), html.P(verdict.detail)], className="grow"
+    )
     copy = html.Button([icon("copy"), html.Span(say("Copy"))], className="btn s", **data(copy=trace.correlation_id))
-    following = html.Div([html.Span(say("correlation id"), className="s12 t2"), html.Code(trace.correlation_id)],
-                         className="col end correlation")
-    return html.Div([mark, told, following, copy], className=f"banner b-{verdict.tone}", id="banner",
-                    **data(outcome=str(state)))
+    following = html.Div(
+        [html.Span(say("correlation id"), className="s12 t2"), html.Code(trace.correlation_id)],
+        className="col end correlation",
+    )
+    return html.Div(
+        [mark, told, following, copy], className=f"banner b-{verdict.tone}", id="banner", **data(outcome=str(state))
+    )
 
 
 def verdict_for(trace: Trace, state: Outcome, say: Words) -> Verdict:
@@ -60,34 +64,50 @@ def _delivered(trace: Trace, say: Words) -> Verdict:
         "mail": say("The mail server confirmed at {time},", time=say.clock(found.sent_at_ms)),
         "webhook": say("The webhook confirmed at {time},", time=say.clock(found.sent_at_ms)),
     }
-    detail = [said.get(found.channel, said["webhook"]), " ", html.B(after), " ", say("after the reading. Receipt:"), " ",
-              html.Code(found.receipt, className="wrap")]
+    detail = [
+        said.get(found.channel, said["webhook"]),
+        " ",
+        html.B(after),
+        " ",
+        say("after the reading. Receipt:"),
+        " ",
+        html.Code(found.receipt, className="wrap"),
+    ]
     return Verdict("ok", say("Notification delivered"), detail)
 
 
 def _failed(trace: Trace, say: Words) -> Verdict:
     found = receipt(trace, "failed")
     channel = channel_word(found.channel, say) if found else ""
-    detail = [say("The {channel} was refused; the other side said:", channel=channel), " ",
-              html.Code(found.receipt if found else "", className="wrap"), " ",
-              say("Check the recipient and the server in the settings, then simulate again.")]
+    detail = [
+        say("The {channel} was refused; the other side said:", channel=channel),
+        " ",
+        html.Code(found.receipt if found else "", className="wrap"),
+        " ",
+        say("Check the recipient and the server in the settings, then simulate again."),
+    ]
     return Verdict("crit", say("Not delivered"), detail)
 
 
 def _suppressed(trace: Trace, say: Words) -> Verdict:
     found = receipt(trace, "suppressed")
     reason = reason_word(found.decision if found else "", say)
-    return Verdict("none", say("Held back"), say("Nobody was told: {reason}. The anomaly is in the list.", reason=reason))
+    return Verdict(
+        "none", say("Held back"), say("Nobody was told: {reason}. The anomaly is in the list.", reason=reason)
+    )
 
 
 def _rejected(trace: Trace, say: Words) -> Verdict:
     first = trace.rejected[0]
-    detail = say("{stage} put readings into quarantine: {detail}",
-                 stage=station_word(str(first.get("stage", "")), say), detail=str(first.get("detail", "")))
+    detail = say(
+        "{stage} put readings into quarantine: {detail}",
+        stage=station_word(str(first.get("stage", "")), say),
+        detail=str(first.get("detail", "")),
+    )
     return Verdict("crit", say("Readings were refused"), detail)
 
 
-def _quiet(trace: Trace, say: Words) -> Verdict:
+def _quiet(_: Trace, say: Words) -> Verdict:
     detail = say("The minute was judged healthy, so nobody is disturbed. That is the right ending without a fault.")
     return Verdict("none", say("Nothing to tell"), detail)
 
@@ -99,8 +119,11 @@ def _stopped(trace: Trace, say: Words) -> Verdict:
     elif last is None:
         where = say("No station has answered.")
     else:
-        where = say("It passed {last}; {missing} did not answer.", last=station_word(last, say),
-                    missing=station_word(missing, say))
+        where = say(
+            "It passed {last}; {missing} did not answer.",
+            last=station_word(last, say),
+            missing=station_word(missing, say),
+        )
     limit = say("No receipt within {limit}.", limit=say.length(STOPPED_AFTER_MS))
     again = say("Is that part running? Its log says more; then simulate again.")
     return Verdict("crit", say("Stopped on the way"), f"{where} {limit} {again}")

@@ -22,6 +22,8 @@ BOTTOM_PX = 24
 RIGHT_PX = 44
 # Above and below the values of a row, as a share of their span, so that lines of two sensors never touch.
 _AIR = 0.15
+# And this share of the row: half the height of a number on the axis, so that those of two rows never touch.
+_EDGE = 0.06
 # An expected range fills a quarter of its row: three widths around it are shown, and more where the data need it.
 _WIDTHS_AROUND = 1.5
 
@@ -52,9 +54,15 @@ def figure(
         "outside": any(anomaly.active for anomaly in anomalies),
         "expected": {name: [each.expected_low, each.expected_high] for name, each in expected.items()},
     }
-    return {"data": traces, "layout": {**_layout(series, span, offset, expected, say, f"{site}/{device}"),
-                                       "shapes": [*_hairlines(len(series)), *_bands(anomalies, span, offset)],
-                                       "annotations": _raised(anomalies, span, offset, say), "meta": meta}}
+    return {
+        "data": traces,
+        "layout": {
+            **_layout(series, span, offset, expected, say, f"{site}/{device}"),
+            "shapes": [*_hairlines(len(series)), *_bands(anomalies, span, offset)],
+            "annotations": _raised(anomalies, span, offset, say),
+            "meta": meta,
+        },
+    }
 
 
 def height(rows: int) -> int:
@@ -80,26 +88,59 @@ def _traces(
     y = f"y{row + 1}" if row else "y"
     times = [at + offset for at in line.measured_at_ms]
     unit = f"\u00a0{line.unit}" if line.unit else ""
-    seen = {"x": times, "y": line.values, "mode": "lines", "yaxis": y, "name": label(line.name, say),
-            "line": {"color": "--seen", "width": 1.35}, "connectgaps": False,
-            "hovertemplate": "%{y:.4~g}" + unit, "meta": {"metric": line.name, "role": "seen"}}
-    last = {"x": times[-1:], "y": line.values[-1:], "mode": "markers", "yaxis": y, "hoverinfo": "skip", "cliponaxis": False,
-            "marker": {"size": 6, "color": "--seen", "line": {"width": 1.5, "color": "--surface"}},
-            "meta": {"metric": line.name, "role": "last"}}
+    seen = {
+        "x": times,
+        "y": line.values,
+        "mode": "lines",
+        "yaxis": y,
+        "name": label(line.name, say),
+        "line": {"color": "--seen", "width": 1.35},
+        "connectgaps": False,
+        "hovertemplate": "%{y:.4~g}" + unit,
+        "meta": {"metric": line.name, "role": "seen"},
+    }
+    outside, hue = _outside(line, sensor, anomalies) if sensor else ([], "seen")
+    colour = f"--{hue}" if outside and outside[-1] is not None else "--seen"
+    last = {
+        "x": times[-1:],
+        "y": line.values[-1:],
+        "mode": "markers",
+        "yaxis": y,
+        "hoverinfo": "skip",
+        "cliponaxis": False,
+        "marker": {"size": 6, "color": colour, "line": {"width": 1.5, "color": "--surface"}},
+        "meta": {"metric": line.name, "role": "last"},
+    }
     if sensor is None:
         return [seen, last]
     edges = [span.since_ms + offset, span.until_ms + offset]
     ribbon = {"mode": "lines", "yaxis": y, "line": {"width": 0}, "hoverinfo": "skip", "x": edges}
-    outside, hue = _outside(line, sensor, anomalies)
     return [
         {**ribbon, "y": [sensor.expected_low] * 2, "meta": {"role": "edge"}},
-        {**ribbon, "y": [sensor.expected_high] * 2, "fill": "tonexty", "fillcolor": "--ribbon",
-         "meta": {"role": "edge"}},
-        {**ribbon, "y": [sensor.expected] * 2, "line": {"color": "--mid", "width": 1, "dash": "3px,3px"},
-         "meta": {"role": "edge"}},
+        {
+            **ribbon,
+            "y": [sensor.expected_high] * 2,
+            "fill": "tonexty",
+            "fillcolor": "--ribbon",
+            "meta": {"role": "edge"},
+        },
+        {
+            **ribbon,
+            "y": [sensor.expected] * 2,
+            "line": {"color": "--mid", "width": 1, "dash": "3px,3px"},
+            "meta": {"role": "edge"},
+        },
         seen,
-        {"x": times, "y": outside, "mode": "lines", "yaxis": y, "hoverinfo": "skip", "connectgaps": False,
-         "line": {"color": f"--{hue}", "width": 1.9}, "meta": {"metric": line.name, "role": "outside"}},
+        {
+            "x": times,
+            "y": outside,
+            "mode": "lines",
+            "yaxis": y,
+            "hoverinfo": "skip",
+            "connectgaps": False,
+            "line": {"color": f"--{hue}", "width": 1.9},
+            "meta": {"metric": line.name, "role": "outside"},
+        },
         last,
     ]
 
@@ -127,19 +168,36 @@ def _bands(anomalies: Sequence[Anomaly], span: Span, offset: int) -> list[Json]:
         hue = tone(anomaly.severity)
         until = anomaly.cleared_at_ms or span.until_ms
         across = {"yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
-        band = {"type": "rect", "x0": anomaly.since_ms + offset, "x1": until + offset, "line": {"width": 0},
-                "fillcolor": f"--{hue}@{'.13' if hue == 'crit' else '.14'}",
-                "name": "open" if anomaly.active else "closed"}
-        raised = {"type": "line", "x0": anomaly.raised_at_ms + offset, "x1": anomaly.raised_at_ms + offset,
-                  "line": {"color": f"--{hue}", "width": 1.2}, "name": "raised"}
+        band = {
+            "type": "rect",
+            "x0": anomaly.since_ms + offset,
+            "x1": until + offset,
+            "line": {"width": 0},
+            "fillcolor": f"--{hue}@{'.13' if hue == 'crit' else '.14'}",
+            "name": "open" if anomaly.active else "closed",
+        }
+        raised = {
+            "type": "line",
+            "x0": anomaly.raised_at_ms + offset,
+            "x1": anomaly.raised_at_ms + offset,
+            "line": {"color": f"--{hue}", "width": 1.2},
+            "name": "raised",
+        }
         shapes += [{**across, **band}, {**across, **raised}]
     return shapes
 
 
 def _hairlines(rows: int) -> list[Json]:
     """Between two sensors."""
-    line = {"type": "line", "xref": "paper", "yref": "paper", "x0": 0, "x1": 1, "layer": "below",
-            "line": {"color": "--line", "width": 1}}
+    line = {
+        "type": "line",
+        "xref": "paper",
+        "yref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "layer": "below",
+        "line": {"color": "--line", "width": 1},
+    }
     return [{**line, "y0": 1 - row / rows, "y1": 1 - row / rows} for row in range(1, rows)]
 
 
@@ -151,9 +209,18 @@ def _raised(anomalies: Sequence[Anomaly], span: Span, offset: int, say: Words) -
     newest = max(shown, key=lambda anomaly: anomaly.raised_at_ms)
     middle = (span.since_ms + span.until_ms) / 2
     words = say("Raised {time}", time=say.clock(newest.raised_at_ms)[:5])
-    return [{"x": newest.raised_at_ms + offset, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False,
-             "xanchor": "right" if newest.raised_at_ms > middle else "left", "text": f"<b>{words}</b>",
-             "font": {"color": f"--{tone(newest.severity)}-t", "size": 11}}]
+    return [
+        {
+            "x": newest.raised_at_ms + offset,
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "showarrow": False,
+            "xanchor": "right" if newest.raised_at_ms > middle else "left",
+            "text": f"<b>{words}</b>",
+            "font": {"color": f"--{tone(newest.severity)}-t", "size": 11},
+        }
+    ]
 
 
 def _layout(
@@ -178,10 +245,22 @@ def _layout(
         "separators": ",." if say.language == "pt" else ".,",
         "uirevision": identity,
         "xaxis": {
-            "type": "date", "range": [span.since_ms + offset, span.until_ms + offset], "anchor": bottom,
-            "tickformat": "%H:%M", "hoverformat": "%H:%M:%S", "gridcolor": "--grid", "linecolor": "--line2",
-            "showline": True, "zeroline": False, "ticks": "", "showspikes": True, "spikemode": "across",
-            "spikethickness": 1, "spikedash": "2px", "spikecolor": "--text3", "nticks": 8,
+            "type": "date",
+            "range": [span.since_ms + offset, span.until_ms + offset],
+            "anchor": bottom,
+            "tickformat": "%H:%M",
+            "hoverformat": "%H:%M:%S",
+            "gridcolor": "--grid",
+            "linecolor": "--line2",
+            "showline": True,
+            "zeroline": False,
+            "ticks": "",
+            "showspikes": True,
+            "spikemode": "across",
+            "spikethickness": 1,
+            "spikedash": "2px",
+            "spikecolor": "--text3",
+            "nticks": 8,
         },
         **axes,
     }
@@ -192,8 +271,14 @@ def _row_axis(line: Series, row: int, rows: int, sensor: Sensor | None) -> Json:
     bottom = 1 - (row + 1) / rows
     low, high = _range(line, sensor)
     return {
-        "domain": [bottom, top], "anchor": "x", "side": "right",
-        "ticklabelstandoff": 8, "nticks": 3, "showgrid": False, "zeroline": False, "fixedrange": True,
+        "domain": [bottom + _EDGE / rows, top - _EDGE / rows],
+        "anchor": "x",
+        "side": "right",
+        "ticklabelstandoff": 8,
+        "nticks": 3,
+        "showgrid": False,
+        "zeroline": False,
+        "fixedrange": True,
         "range": [low, high],
     }
 

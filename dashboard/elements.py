@@ -23,6 +23,8 @@ _GLYPHS = {
 STATES = tuple(_GLYPHS)
 
 Child = Any
+# Dash types each attribute that it knows, and lets every `data-` and `aria-` through untyped.
+Attributes = dict[str, Any]
 
 
 def state_word(state: str, say: Words) -> str:
@@ -55,6 +57,11 @@ def icon(name: str) -> html.Span:
     return html.Span(className=f"icon icon-{name}", **hidden())
 
 
+def store(name: str, value: Any) -> html.Div:
+    """A value that the browser's own scripts may set; they see by the place around it that the page has it."""
+    return html.Div(dcc.Store(id=name, data=value), id=f"{name}-place", hidden=True)
+
+
 def badge(state: str, *children: Child) -> html.Span:
     """A tinted label: the subject's own state."""
     return html.Span([glyph(state), *children], className=f"badge {tone(state)}")
@@ -77,7 +84,7 @@ def empty(title: str, why: str, *actions: Child) -> html.Div:
 
 def error(say: Words, what: str, detail: str, request_id: str | None) -> html.Div:
     """Something failed: what, in the API's own words, the id to ask about, and another try."""
-    tail = [say("Id"), " ", html.Code(request_id)] if request_id else []
+    tail: list[Child] = [say("Id"), " ", html.Code(request_id)] if request_id else []
     return card(
         html.H2([glyph("critical"), what]),
         html.P([detail, " ", *tail]),
@@ -109,17 +116,16 @@ def ago(since_ms: int, now_ms: int, say: Words, device: str | None = None) -> ht
     return html.Span(say.ago(since_ms, now_ms), **data(since=str(since_ms), **more))
 
 
-def data(**values: str) -> dict[str, str]:
+def data(**values: str) -> Attributes:
     """`data-…` attributes."""
     return {f"data-{name.replace('_', '-')}": value for name, value in values.items()}
 
 
-def aria(**values: str) -> dict[str, str]:
+def aria(**values: str) -> Attributes:
     """`aria-…` attributes."""
     return {f"aria-{name}": value for name, value in values.items()}
 
 
-def hidden() -> dict[str, str]:
+def hidden() -> Attributes:
     """For decoration that a screen reader should not read."""
     return aria(hidden="true")
-

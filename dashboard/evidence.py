@@ -42,8 +42,12 @@ def picture(anomaly: Anomaly, say: Words, className: str = "spark tall") -> html
         "axis": True,
     }
     name = sensors.label(shown.name, say)
-    words = say("{sensor}: {seen}, expected {span}", sensor=name, seen=sensors.seen(shown, say),
-                span=sensors.say_range(shown, say))
+    words = say(
+        "{sensor}: {seen}, expected {span}",
+        sensor=name,
+        seen=sensors.seen(shown, say),
+        span=sensors.say_range(shown, say),
+    )
     return spark(words, shape, className)
 
 
@@ -65,8 +69,14 @@ def model_line(anomaly: Anomaly, say: Words) -> html.P:
     return html.P(
         [
             say("Model {name} version {version}", name=anomaly.model.name, version=anomaly.model.version),
-            ", ", say("run"), " ", html.Code(anomaly.model.run_id[:8]),
-            ", ", say("id"), " ", html.Code(anomaly.correlation_id),
+            ", ",
+            say("run"),
+            " ",
+            html.Code(anomaly.model.run_id[:8]),
+            ", ",
+            say("id"),
+            " ",
+            html.Code(anomaly.correlation_id),
         ],
         className="s12 t3 wrap",
     )
@@ -88,8 +98,11 @@ def _row(sensor: Sensor, anomaly: Anomaly, say: Words, with_share: bool) -> html
             html.Th(sensors.label(sensor.name, say), scope="row"),
             html.Td(sensors.seen(sensor, say), className=f"num {outside}".strip()),
             html.Td(sensors.against(sensor, say), className="num t2"),
-            *([html.Td(_bar(sensor, anomaly)), html.Td(say.percent(sensor.share), className="num")]
-              if with_share else []),
+            *(
+                [html.Td(_bar(sensor, anomaly)), html.Td(say.percent(sensor.share), className="num")]
+                if with_share
+                else []
+            ),
         ]
     )
 

@@ -157,25 +157,16 @@ class MailSummary(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     received_at_ms: int = 0
     sender: str = ""
-    recipients: list[str] = []
+    to: str = ""
     subject: str = ""
-    correlation_id: str | None = None
-
-
-class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """A picture inside a mail, which its text names `cid:{content_id}`."""
-
-    content_id: str
-    media_type: str
-    base64: str
+    correlation_id: str = ""
 
 
 class Mail(MailSummary, frozen=True, kw_only=True):
-    """A mail with what is in it."""
+    """A mail with what is in it; `html` has its pictures inside and is guarded for a sandboxed frame, or is empty."""
 
     text: str = ""
-    html: str | None = None
-    images: list[Image] = []
+    html: str = ""
 
 
 def fact(kind: type[T], answer: Mapping[str, Any]) -> T:

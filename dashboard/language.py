@@ -57,7 +57,9 @@ class Words:
 
     def percent(self, share: float) -> str:
         """A share of 0 to 1 as whole per cent."""
-        return str(format_percent(share, locale=self._locale)).replace("%", f"{NO_BREAK}%").replace(NO_BREAK * 2, NO_BREAK)
+        return (
+            str(format_percent(share, locale=self._locale)).replace("%", f"{NO_BREAK}%").replace(NO_BREAK * 2, NO_BREAK)
+        )
 
     def clock(self, at_ms: float, *, millis: bool = False) -> str:
         """Site time of day, to the second or the millisecond."""
@@ -84,10 +86,12 @@ class Words:
         return str(get_timezone_location(self.zone, self._locale, return_city=True))
 
     def length(self, milliseconds: float) -> str:
-        """How long, in the two largest units: `398 ms`, `40 s`, `4 min`, `2 h 38 min`, `3 d 4 h`."""
+        """How long, in the two largest units: `398 ms`, `2.4 s`, `40 s`, `4 min`, `2 h 38 min`, `3 d 4 h`."""
         if milliseconds < 1000:
             return f"{milliseconds:.0f}{NO_BREAK}ms"
         seconds = int(milliseconds / 1000)
+        if seconds < 10:
+            return f"{self.number(milliseconds // 100 / 10, 1)}{NO_BREAK}s"
         if seconds < 60:
             return f"{seconds}{NO_BREAK}s"
         if seconds < 3600:

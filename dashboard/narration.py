@@ -40,8 +40,15 @@ def station_word(name: str, say: Words) -> str:
 
 def carries(name: str, say: Words) -> str:
     """What travels to this station, as its topic or protocol is called."""
-    topics = {BROKER: "telemetry", ACQUISITION: "telemetry", VALIDATION: "ingested", DETECTION: "validated",
-              NOTIFICATION: "anomaly", MAIL: "SMTP", WEBHOOK: "HTTPS"}
+    topics = {
+        BROKER: "telemetry",
+        ACQUISITION: "telemetry",
+        VALIDATION: "ingested",
+        DETECTION: "validated",
+        NOTIFICATION: "anomaly",
+        MAIL: "SMTP",
+        WEBHOOK: "HTTPS",
+    }
     return topics.get(name, say("reading"))
 
 
@@ -69,15 +76,24 @@ def deed(step: Step, trace: Trace, say: Words) -> Child:
     """What happened at a hop, in one sentence."""
     n = step.readings
     if step.did in ("failed", "rejected"):
-        return say("could not: {reason}", reason=str(step.detail.get("receipt") or step.detail.get("reason") or step.did))
+        return say(
+            "could not: {reason}", reason=str(step.detail.get("receipt") or step.detail.get("reason") or step.did)
+        )
     sentences = {
+        "measured": lambda: say.count("measured {n} reading", "measured {n} readings", n),
+        "received": lambda: say.count("received {n} reading", "received {n} readings", n),
         "published": lambda: say.count("published {n} ordinary reading", "published {n} ordinary readings", n),
         "accepted": lambda: say("accepted it with QoS 1, on the device's own topic"),
-        "decoded": lambda: say.count("decoded {n} reading and gave it the correlation id",
-                                     "decoded {n} readings and gave them the correlation id", n),
-        "validated": lambda: say.count("{n} reading can be true; none in quarantine" ,
-                                       "{n} readings can be true; none in quarantine", n)
-        if not trace.rejected else say.count("{n} reading can be true", "{n} readings can be true", n),
+        "decoded": lambda: say.count(
+            "decoded {n} reading and gave it the correlation id",
+            "decoded {n} readings and gave them the correlation id",
+            n,
+        ),
+        "validated": lambda: (
+            say.count("{n} reading can be true; none in quarantine", "{n} readings can be true; none in quarantine", n)
+            if not trace.rejected
+            else say.count("{n} reading can be true", "{n} readings can be true", n)
+        ),
         "stored": lambda: say.count("stored {n} reading", "stored {n} readings", n),
         "scored": lambda: say.count("scored {n} reading", "scored {n} readings", n),
         "raised": lambda: _raised(trace, say),

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from dash import ClientsideFunction, Dash, Input, Output, dcc, html
+from dash import Input, Output, dcc, html
 
 from dashboard import shell
 from dashboard.desk import Desk, Reader
 from dashboard.elements import Child, empty
 from dashboard.facts import Anomaly, Balance, facts
 from dashboard.guard import guarded, quietly
+from dashboard.index import Index
 from dashboard.pages import anomalies, device, fleet, golden_path, mail
 
 _NAME = r"[^/]+"
@@ -46,7 +47,7 @@ def route_for(path: str) -> tuple[Show, dict[str, str]] | None:
     return None
 
 
-def register_routing(app: Dash, desk: Desk) -> None:
+def register_routing(app: Index, desk: Desk) -> None:
     """The callbacks of the frame: the page, and what stands around it."""
 
     @app.callback(
@@ -86,8 +87,10 @@ def register_routing(app: Dash, desk: Desk) -> None:
     async def show_ledger(_: int | None) -> Child:
         return await quietly(desk.reader(), _ledger)
 
-    app.clientside_callback(
-        ClientsideFunction("ronda", "arrived"), Input("url", "pathname"), Input("heading", "data"),
+    app.in_browser(
+        "arrived",
+        Input("url", "pathname"),
+        Input("heading", "data"),
         Input("places", "children"),
     )
 

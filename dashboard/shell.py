@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dash import dcc, html
 
-from dashboard.elements import Child, aria, data, glyph, icon
+from dashboard.elements import Attributes, Child, aria, data, glyph, hidden, icon, store
 from dashboard.facts import Anomaly, Balance
 from dashboard.language import LANGUAGES, Words
 
@@ -38,8 +38,8 @@ def frame() -> html.Div:
             dcc.Location(id="url", refresh="callback-nav"),
             dcc.Store(id="frame", data=0),
             dcc.Store(id="heading"),
-            dcc.Store(id="scheme", data=""),
-            dcc.Store(id="anomaly-pulse", data=0),
+            store("scheme", ""),
+            store("anomaly-pulse", 0),
             dcc.Interval(id="ledger-tick", interval=10_000),
             html.Div(id="skip"),
             html.Nav(
@@ -86,16 +86,34 @@ def controls(say: Words, username: str) -> list[Child]:
     return [
         html.Div(
             [html.Button(code.upper(), **_language(code, say)) for code in LANGUAGES],
-            className="seg", role="group", **aria(label=say("Language")),
+            className="seg",
+            role="group",
+            **aria(label=say("Language")),
         ),
-        html.Button(icon("scheme"), className="btn q ico", title=say("Light or dark"),
-                    **data(action="scheme"), **aria(label=say("Light or dark"))),
+        html.Button(
+            icon("scheme"),
+            className="btn q ico",
+            title=say("Light or dark"),
+            **data(action="scheme"),
+            **aria(label=say("Light or dark")),
+        ),
         html.Details(
             [
-                html.Summary(_initials(username), className="avatar", title=username,
-                             **aria(label=say("User {name}", name=username))),
-                html.Div([html.P(username, className="b"),
-                          html.Button(say("Log out"), className="btn", **data(action="log-out"))], className="menu"),
+                html.Summary(
+                    [
+                        html.Span(_initials(username), **hidden()),
+                        html.Span(say("User {name}", name=username), className="unseen"),
+                    ],
+                    className="avatar",
+                    title=username,
+                ),
+                html.Div(
+                    [
+                        html.P(username, className="b"),
+                        html.Button(say("Log out"), className="btn", **data(action="log-out")),
+                    ],
+                    className="menu",
+                ),
             ]
         ),
     ]
@@ -118,7 +136,9 @@ def ledger(balances: list[Balance], say: Words) -> list[Child]:
     counted = [balance for balance in balances if balance.lost is not None]
     lost = sum(balance.lost or 0 for balance in counted)
     sent = sum(balance.sent or 0 for balance in counted)
-    whole = [glyph("healthy"), say("Ledger balanced")] if not lost else [glyph("critical"), say("Readings lost")]
+    whole: list[Child] = (
+        [glyph("healthy"), say("Ledger balanced")] if not lost else [glyph("critical"), say("Readings lost")]
+    )
     return [
         html.P(whole),
         html.P(say.count("{lost} lost of {n} reading", "{lost} lost of {n} readings", sent, lost=say.number(lost))),
@@ -135,7 +155,7 @@ def _link(place: Place, *, with_count: bool = False) -> dcc.Link:
     return dcc.Link([icon(place.icon), html.Span(place.name), *count], href=place.path)
 
 
-def _language(code: str, say: Words) -> dict[str, str]:
+def _language(code: str, say: Words) -> Attributes:
     chosen = "true" if code == say.language else "false"
     return {**data(language=code), **aria(pressed=chosen)}
 

@@ -76,9 +76,9 @@ def way(trace: Trace, state: Outcome) -> list[Station]:
     stations: list[Station] = []
     before: float | None = None
     for index, (name, step) in enumerate(zip(stops, steps, strict=True)):
-        hop = step.at_ms - before if step and before is not None else 0.0 if step else None
+        hop = max(0.0, step.at_ms - (before if before is not None else step.at_ms)) if step else None
         stations.append(Station(name, _station_state(step, index, reached, state), hop, step))
-        before = step.at_ms if step else before
+        before = max(step.at_ms, before or 0.0) if step else before
     return stations
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from detection.questions import Questions, distance
 from detection.rows import SILENT, STEPS, Ints, Rows
+from detection.settings import Settings
 
 # The centre moves once per 30 rows, so that a block in between can be scored at once.
 FOLLOW_ROWS = 30
@@ -43,6 +44,38 @@ class Baseline:
         away = (centre - self.anchor)[None, :] / STEPS
         if distance(away, questions.level_limit, questions.level_root)[0] <= _FARTHEST:
             self.centre = centre
+
+
+class Levels:
+    """The levels at which a machine runs healthily: the one learned, and at most one that it settled at since."""
+
+    def __init__(self, questions: Questions, settings: Settings, channels: int) -> None:
+        self.accepted = [Baseline.learned(channels)]
+        self._questions = questions
+        self._settings = settings
+
+    def nearest(self, rows: Rows) -> Baseline:
+        """The level that the last window of `rows` is closest to."""
+        window = rows[-self._settings.window :]
+        if len(self.accepted) == 1 or len(window) < self._settings.window:
+            return self.accepted[0]
+        return min(self.accepted, key=lambda level: self._distance(window, level))
+
+    def accept(self, rows: Rows) -> bool:
+        """Take the last window as a level of its own, in place of an earlier one, unless it is at one already."""
+        window = rows[-self._settings.window :]
+        near = self.nearest(window)
+        if self._distance(window, near) <= self._settings.clear_below:
+            return False
+        self.accepted = [self.accepted[0], Baseline.settled(window, near.centre)]
+        return True
+
+    def follow(self, rows: Rows) -> None:
+        """Let the level that the machine is at move towards the last block of rows."""
+        self.nearest(rows).follow(rows[-FOLLOW_ROWS:], self._questions, self._settings.follow_rows)
+
+    def _distance(self, window: Rows, level: Baseline) -> float:
+        return float(self._questions.level(window, level.centre)[-1])
 
 
 def mean_level(rows: Rows, before: Ints) -> Ints:

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from detection import state as memory
-from detection.baseline import FOLLOW_BELOW, FOLLOW_ROWS, Baseline, mean_level
+from detection.baseline import FOLLOW_BELOW, FOLLOW_ROWS, Baseline, Levels, mean_level
 from detection.episode import Episode, Phase, Severity
 from detection.errors import DetectionError
 from detection.explain import Explanation, Findings, Kind, Scene, findings, shares_of
@@ -82,7 +82,7 @@ class Detector:
         self._gap_ms = model.settings.window * model.cadence_ms
         k = len(model.metrics)
         self._ring = Ring(max(self._questions.history + 1, min(_RING_ROWS, _RING_NUMBERS // k)), k)
-        self._baselines = [Baseline.learned(k)]
+        self._levels = Levels(self._questions, model.settings, k)
         self._episode = Episode()
         self._block_peak = 0.0
         self._jumped: Jumped | None = None
@@ -113,7 +113,8 @@ class Detector:
         self.scores = np.full(len(times), np.nan)
         changes: list[Change] = []
         for places in self._stretches(times):
-            changes += self._watch(rows[places], times[places], places)
+            kept = np.arange(len(times))[places]
+            changes += self._watch(rows[places], times[places], kept)
         return changes
 
     def leading(self) -> tuple[str, float] | None:
@@ -137,7 +138,7 @@ class Detector:
                 skipped=self.skipped,
                 fresh=self._ring.fresh,
                 block_peak=self._block_peak if math.isfinite(self._block_peak) else None,
-                baselines=[(packed(level.anchor), packed(level.centre)) for level in self._baselines],
+                baselines=[(packed(level.anchor), packed(level.centre)) for level in self._levels.accepted],
                 rows=packed(self._ring.rows),
                 times=packed(self._ring.times),
                 ages=packed(self._ring.ages),
@@ -152,16 +153,21 @@ class Detector:
             return
         self._jumped = state.jumped
         self._block_peak = math.inf if state.block_peak is None else state.block_peak
-        self._baselines = [Baseline(memory.wide(anchor), memory.wide(centre)) for anchor, centre in state.baselines]
+        self._levels.accepted = [Baseline(memory.wide(anchor), memory.wide(now)) for anchor, now in state.baselines]
         self._ring.rows = memory.table(state.rows, len(self.model.metrics))
         self._ring.times, self._ring.ages = memory.wide(state.times), memory.wide(state.ages)
         self._ring.fresh = state.fresh
 
-    def _stretches(self, times: Ints) -> Iterator[Ints]:
+    def _stretches(self, times: Ints) -> Iterator[Ints | slice]:
         """Places in the block of the rows that are not late, stretch by stretch between the holes in the data."""
         if not len(times):
             return
         position = int(times[0]) if self.position_ms is None else self.position_ms
+        steps = np.diff(times, prepend=position) if len(times) > 1 else times - position
+        if steps.min() >= 0 and steps.max() <= self._gap_ms:
+            self.position_ms = int(times[-1])
+            yield slice(0, len(times))
+            return
         front = np.maximum.accumulate(np.concatenate(([position], times)))
         kept = np.flatnonzero(times >= front[:-1])
         self.skipped += len(times) - len(kept)
@@ -191,22 +197,26 @@ class Detector:
     def _judge(self, rows: Rows, times: Ints, places: Ints, changes: list[Change]) -> int:
         """Score and decide row by row; returns how many, fewer than given when a new level was accepted on the way."""
         joined = np.concatenate((self._ring.rows, rows))
-        scores = self._questions.scores(joined, len(rows), self._ring.fresh, [b.centre for b in self._baselines])
+        centres = [level.centre for level in self._levels.accepted]
+        scores = self._questions.scores(joined, len(rows), self._ring.fresh, centres)
         count = len(rows)
         for i, change in self._decisions(scores, joined, times):
             changes.append(msgspec.structs.replace(change, row=int(places[i])))
-            if change.new_level and self._accept(joined[: len(joined) - count + i + 1]):
+            if change.new_level and self._levels.accept(joined[: len(joined) - count + i + 1]):
                 count = i + 1
                 break
         self.scores[places[:count]] = scores[:count]
         self._ring.extend(rows[:count], times[:count])
-        judged = scores[:count][~np.isnan(scores[:count])]
-        self.score = float(judged[-1]) if judged.size else self.score
-        peak = float(scores[:count].max())
-        self._block_peak = max(self._block_peak, math.inf if math.isnan(peak) else peak)
+        self._remember(scores[:count])
         if self._ring.fresh % FOLLOW_ROWS == 0:
             self._follow()
         return count
+
+    def _remember(self, scores: Floats) -> None:
+        peak, last = float(scores.max()), float(scores[-1])
+        self._block_peak = max(self._block_peak, math.inf if math.isnan(peak) else peak)
+        if not math.isnan(last):
+            self.score = last
 
     def _decisions(self, scores: Floats, joined: Rows, times: Ints) -> Iterator[tuple[int, Change]]:
         episode, settings = self._episode, self.model.settings
@@ -249,22 +259,15 @@ class Detector:
         return before.since_ms if same else int(scene.times[-1])
 
     def _scene(self, rows: Rows, times: Ints, fresh: int) -> Scene:
-        near = self._nearest(rows[-self.model.settings.window :])
         capacity = self._ring.capacity
-        return Scene(rows[-capacity:], times[-capacity:], fresh, near.centre)
-
-    def _nearest(self, window: Rows) -> Baseline:
-        """The accepted level that a window of rows is closest to."""
-        if len(self._baselines) == 1 or len(window) < self.model.settings.window:
-            return self._baselines[0]
-        return min(self._baselines, key=lambda level: float(self._questions.level(window, level.centre)[-1]))
+        return Scene(rows[-capacity:], times[-capacity:], fresh, self._levels.nearest(rows).centre)
 
     def _jump(self, why: Explanation, scene: Scene) -> Jumped | None:
         """What to look at when a jump is over: a drifting channel that stays where it went has not come back."""
         if why.kind is not Kind.JUMP:
             return None
         channel = self.model.metrics.index(why.sensors[0].name)
-        shift, _ = self._questions.jump_shift(scene.rows[-self._questions.history - 1 :])
+        shift, _ = self._questions.jump_shift(scene.unbroken[-self._questions.history - 1 :])
         by = round(float(shift[-1, self._questions.jump_channels.tolist().index(channel)]) * STEPS)
         now = int(mean_level(scene.rows[-self.model.settings.window :], scene.baseline)[channel])
         return Jumped(channel, now - by, by)
@@ -278,19 +281,8 @@ class Detector:
         now = int(mean_level(window, scene.baseline)[self._jumped.channel])
         return abs(now - self._jumped.before) > abs(self._jumped.by) / 2
 
-    def _accept(self, rows: Rows) -> bool:
-        """Take the level of the last window as a second healthy one, in place of an earlier second one."""
-        window = rows[-self.model.settings.window :]
-        near = self._nearest(window)
-        if self._questions.level(window, near.centre)[-1] <= self.model.settings.clear_below:
-            return False
-        self._baselines = [self._baselines[0], Baseline.settled(window, near.centre)]
-        return True
-
     def _follow(self) -> None:
         """The centre moves towards a block of rows that were all clearly healthy."""
         if self._block_peak < FOLLOW_BELOW and not self._episode.active:
-            block = self._ring.rows[-FOLLOW_ROWS:]
-            near = self._nearest(self._ring.rows[-self.model.settings.window :])
-            near.follow(block, self._questions, self.model.settings.follow_rows)
+            self._levels.follow(self._ring.rows)
         self._block_peak = 0.0

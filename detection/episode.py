@@ -67,7 +67,8 @@ class Episode(msgspec.Struct):
 
     def _inside(self, score: float, at_ms: int, settings: Settings) -> Phase | None:
         self.peak = max(self.peak, score)
-        calm = score < max(settings.clear_below, settings.clear_share * self.peak)
+        settled = min(settings.clear_share * self.peak, settings.critical)
+        calm = score < max(settings.clear_below, settled)
         self.calm_rows = self.calm_rows + 1 if calm else 0
         if self.calm_rows >= settings.clear_rows:
             self.active = False
@@ -75,7 +76,7 @@ class Episode(msgspec.Struct):
         if score >= settings.critical and self.severity is Severity.WARNING:
             self.severity = Severity.CRITICAL
             return self._tell(Phase.UPDATED, at_ms)
-        if self.peak >= _TELL_GROWTH * self.told_peak and at_ms - self.told_ms >= _TELL_EVERY_MS:
+        if score >= _TELL_GROWTH * self.told_peak and at_ms - self.told_ms >= _TELL_EVERY_MS:
             return self._tell(Phase.UPDATED, at_ms)
         return None
 

@@ -32,7 +32,7 @@ class Sensor(msgspec.Struct, frozen=True, kw_only=True):
 
     `seen` is the window's mean (for roughness: the reading furthest out) and `expected` the centre it is compared with;
     between `expected_low` and `expected_high` it would pass as healthy. `ratio` (roughness only) is how many times
-    its usual row-to-row change it shows.
+    its usual going back and forth it shows.
     """
 
     name: str
@@ -76,6 +76,11 @@ class Scene(msgspec.Struct, frozen=True):
     fresh: int
     baseline: Ints
 
+    @property
+    def unbroken(self) -> Rows:
+        """The rows since the last hole in the data."""
+        return self.rows[max(len(self.rows) - self.fresh, 0) :]
+
 
 def findings(model: Model, questions: Questions, scene: Scene, units: Mapping[str, str]) -> Findings:
     """What there is to say about the scene's last row. `units`: metric → unit."""
@@ -94,11 +99,11 @@ def findings(model: Model, questions: Questions, scene: Scene, units: Mapping[st
 
 def shares_of(questions: Questions, scene: Scene) -> tuple[Kind, Floats]:
     """The question with the largest answer, and each channel's share (k) in it."""
-    fresh = scene.rows[max(len(scene.rows) - scene.fresh, 0) :]
+    fresh = scene.unbroken
     answers = {Kind.LEVEL: float(questions.level(fresh[-questions.window :], scene.baseline)[-1])}
     if len(fresh) > questions.window:
         answers[Kind.ROUGHNESS] = float(questions.roughness(fresh[-questions.window - 1 :])[-1])
-    if len(fresh) > questions.history and questions.jump_channels.size:
+    if len(fresh) > questions.jump_needs and questions.jump_channels.size:
         answers[Kind.JUMP] = float(questions.jump(fresh[-questions.history - 1 :])[-1])
     kind = max(answers, key=lambda question: np.nan_to_num(answers[question], nan=-1.0))
     return kind, _normalised(_contributions(kind, questions, fresh, scene.baseline))
@@ -111,7 +116,8 @@ def _contributions(kind: Kind, questions: Questions, fresh: Rows, baseline: Ints
     """
     if kind is Kind.ROUGHNESS:
         steps = questions.rough_steps(fresh[-questions.window - 1 :])[-1]
-        return np.asarray(np.maximum(steps - questions.rough_normal, 0) / questions.rough_limit) ** 2
+        excess = np.maximum(steps - questions.rough_normal, 0)
+        return np.asarray((excess if excess.any() else steps) / questions.rough_limit) ** 2
     if kind is Kind.LEVEL:
         shift, heard = questions.level_shift(fresh[-questions.window :], baseline)
         return _savings(shift[-1], questions.level_limit, None if heard is None else heard[-1])
@@ -142,7 +148,7 @@ def _sensor(model: Model, questions: Questions, scene: Scene, kind: Kind, channe
     ratio, expected, half = None, base, min(_CHART_DEVIATIONS, float(questions.reach[channel]))
     if kind is Kind.JUMP and channel in questions.jump_channels:
         place = int(np.searchsorted(questions.jump_channels, channel))
-        shift = questions.jump_shift(scene.rows[-questions.history - 1 :])[0][-1, place]
+        shift = questions.jump_shift(scene.unbroken[-questions.history - 1 :])[0][-1, place]
         expected, half = seen - float(shift), float(np.sqrt(questions.jump_limit[place, place]))
     if kind is Kind.ROUGHNESS and healthy.size:
         seen = float(healthy[np.argmax(np.abs(healthy - base))])

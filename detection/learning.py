@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from detection.errors import FitError
-from detection.questions import JUMP_ROWS, distance, jumps, whitening
+from detection.questions import JUMP_ROWS, LEAST_JUMP_ROWS, back_and_forth, distance, jumps, whitening
 from detection.rows import SILENT, STEPS, Floats, Ints, Rows, held, window_sums
 from detection.settings import Settings
 
@@ -67,7 +67,8 @@ def level_limit(parts: Sequence[Rows], drifts: Floats, settings: Settings) -> tu
 def jump_limit(parts: Sequence[Rows], drifts: Floats, settings: Settings) -> tuple[list[int], Floats]:
     """The channels that drift in health and the ellipsoid that their jumps stay in; none of too few rows."""
     jumpers = np.flatnonzero(drifts > _DRIFT_KNEE)
-    shifts = [jumps(part[:, jumpers], settings.window) for part in parts if len(part) > settings.window + JUMP_ROWS + 1]
+    whole = [part[:, jumpers] for part in parts if len(part) > settings.window + JUMP_ROWS + 1]
+    shifts = [jumps(part, settings.window)[0][JUMP_ROWS - LEAST_JUMP_ROWS :] for part in whole]
     if not jumpers.size or sum(map(len, shifts)) < _MIN_WINDOWS:
         return [], np.empty((0, 0))
     limit, _ = _scaled_limit(np.concatenate(shifts), np.ones(len(jumpers)), _LEAST_JUMP**2, settings.sensitivity)
@@ -75,16 +76,15 @@ def jump_limit(parts: Sequence[Rows], drifts: Floats, settings: Settings) -> tup
 
 
 def rough_limit(parts: Sequence[Rows], settings: Settings) -> tuple[Floats, Floats]:
-    """Per channel (k) the usual mean step from row to row, and the limit for a window's: the largest × sensitivity.
+    """Per channel (k) how much it usually goes back and forth, and the limit: the largest × sensitivity.
 
     A limit is at least the sensor's resolution times the sensitivity: a value that flickers between two digits is fine.
     """
-    steps = [np.abs(np.diff(part.astype(np.int64), axis=0)) for part in parts]
-    means = np.concatenate([window_sums(s, settings.window) for s in steps if len(s) >= settings.window])
-    everything = np.concatenate(steps)
-    resolution = np.where(everything > 0, everything, np.iinfo(np.int64).max).min(axis=0)
-    largest = np.maximum(means.max(axis=0) / settings.window, resolution)
-    return everything.mean(axis=0) / STEPS, settings.sensitivity * largest / STEPS
+    unclipped = np.full(parts[0].shape[1], np.iinfo(np.int64).max)
+    means = np.concatenate([back_and_forth(p, settings.window, unclipped) for p in parts if len(p) > settings.window])
+    steps = np.concatenate([np.abs(np.diff(part.astype(np.int64), axis=0)) for part in parts])
+    resolution = np.where(steps > 0, steps, np.iinfo(np.int64).max).min(axis=0) / STEPS
+    return means.mean(axis=0), settings.sensitivity * np.maximum(means.max(axis=0), resolution)
 
 
 def _scaled_limit(shifts: Floats, widening: Floats, floor: float, sensitivity: float) -> tuple[Floats, float]:

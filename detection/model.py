@@ -25,7 +25,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     level: is the mean of a window elsewhere? A Mahalanobis distance of 1 under `level_limit` (k × k) is the limit.
     jump: did a channel that drifts in health (`jump_channels`) move faster than it ever did? Same, `jump_limit`.
-    roughness: does a channel change more from one row to the next? Mean step beyond `rough_limit` (k).
+    roughness: does a channel go back and forth more than it ever did? Beyond `rough_limit` (k); usual: `rough_normal`.
     """
 
     format: int = FORMAT

@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.model import Model
-from detection.rows import SILENT, STEPS, Floats, Ints, Rows, middle_of_three, window_sums
+from detection.rows import SILENT, STEPS, Floats, Ints, Rows, middle_of_three, running_total, window_sums
 
 Mask = NDArray[np.bool_]
 
 # A jump is measured against the minute (at 1 Hz) before the window: long enough to be quiet, short enough to
 # forget drift.
 JUMP_ROWS = 60
+# After a hole ten rows before the window must do: their mean is noisier, by less than the sensitivity leaves room for.
+LEAST_JUMP_ROWS = 10
 # One wild reading must not alarm: a row counts in the window's mean with at most half of what reaches the limit, and a
 # step from row to row with a quarter (a wild reading makes two of them).
 _ROW_SHARE, _STEP_SHARE = 0.5, 0.25
@@ -31,6 +33,7 @@ class Questions:
     def __init__(self, model: Model) -> None:
         self.window = model.settings.window
         self.history = self.window + JUMP_ROWS + 1
+        self.jump_needs = self.window + LEAST_JUMP_ROWS + 1
         self.level_limit = np.asarray(model.level_limit)
         self.jump_channels = np.asarray(model.jump_channels, dtype=np.intp)
         self.jump_limit = np.asarray(model.jump_limit).reshape(len(model.jump_channels), len(model.jump_channels))
@@ -57,8 +60,8 @@ class Questions:
             judged = ~np.isnan(out)
             if len(rows) > self.window:
                 _keep_larger(out, self.roughness(rows[-(count + self.window) :]))
-            if len(rows) > self.history and self.jump_channels.size:
-                _keep_larger(out, self.jump(rows[-(count + self.history) :]))
+            if len(rows) > self.jump_needs and self.jump_channels.size:
+                _keep_larger(out, self.jump(rows[-(count + self.history) :])[-count:])
             out[~judged] = np.nan
         return out
 
@@ -73,24 +76,21 @@ class Questions:
         return window_sums(away, self.window) / (self.window * STEPS), heard_throughout(rows, self.window)
 
     def jump(self, rows: Rows) -> Floats:
-        """Scores of the last m - history of m rows, for a machine with drifting channels."""
+        """Scores of the last m - jump_needs of m rows, for a machine with drifting channels."""
         shift, heard = self.jump_shift(rows)
         return distance(shift, self.jump_limit, self._jump_root, heard)
 
     def jump_shift(self, rows: Rows) -> tuple[Floats, Mask | None]:
         """The window's mean against the mean of the minute before it (s, drifting channels)."""
-        rows = rows[:, self.jump_channels]
-        return jumps(rows, self.window), heard_throughout(rows, self.history + 1)
+        return jumps(rows[:, self.jump_channels], self.window)
 
     def roughness(self, rows: Rows) -> Floats:
         """Scores of the last m - window of m rows."""
         return np.asarray((self.rough_steps(rows) / self.rough_limit).max(axis=1))
 
     def rough_steps(self, rows: Rows) -> Floats:
-        """The mean step from one row to the next over the window (s, k), in healthy deviations; 0 where silent."""
-        wide = rows.astype(np.int64)
-        steps = np.minimum(np.abs(wide[1:] - wide[:-1]), self._step_clip)
-        means = window_sums(steps, self.window) / (self.window * STEPS)
+        """How much each channel goes back and forth over the window (s, k), in healthy deviations; 0 where silent."""
+        means = back_and_forth(rows, self.window, self._step_clip)
         heard = heard_throughout(rows, self.window + 1)
         return means if heard is None else np.where(heard, means, 0.0)
 
@@ -102,11 +102,32 @@ def _keep_larger(out: Floats, answers: Floats) -> None:
         np.fmax(tail, answers, out=tail)
 
 
-def jumps(rows: Rows, window: int) -> Floats:
-    """The window's mean against that of the minute before it, in healthy deviations; robust to single wild rows."""
+def jumps(rows: Rows, window: int) -> tuple[Floats, Mask | None]:
+    """The window's mean against that of the minute before it (s, k), in healthy deviations; robust to single wild rows.
+
+    Of m rows the last m - window - LEAST_JUMP_ROWS - 1 have an answer, the first of them against less than a minute.
+    The mask says which channels spoke throughout, None when every one did.
+    """
     calm = middle_of_three(rows).astype(np.int64)
-    now = window_sums(calm[JUMP_ROWS:], window) / (window * STEPS)
-    return np.asarray(now - window_sums(calm[: len(calm) - window], JUMP_ROWS) / (JUMP_ROWS * STEPS))
+    ends = np.arange(window + LEAST_JUMP_ROWS, len(calm) + 1)
+    turns = ends - window
+    begins = np.maximum(turns - JUMP_ROWS, 0)
+    total = running_total(calm)
+    now = (total[ends] - total[turns]) / (window * STEPS)
+    before = (total[turns] - total[begins]) / ((turns - begins)[:, None] * STEPS)
+    silent = rows == SILENT
+    if not silent.any():
+        return now - before, None
+    silences = running_total(silent.astype(np.int64))
+    return now - before, np.asarray(silences[ends + 2] == silences[begins])
+
+
+def back_and_forth(rows: Rows, window: int, step_clip: Ints) -> Floats:
+    """The mean step from one row to the next less the way made: 0 for a steady climb, 1.1 for white noise of 1."""
+    wide = rows.astype(np.int64)
+    steps = np.minimum(np.maximum(wide[1:] - wide[:-1], -step_clip), step_clip)
+    travelled = window_sums(np.abs(steps), window) - np.abs(window_sums(steps, window))
+    return np.asarray(travelled / (window * STEPS))
 
 
 def heard_throughout(rows: Rows, width: int) -> Mask | None:
@@ -134,5 +155,6 @@ def distance(shift: Floats, limit: Floats, root: Floats, heard: Mask | None = No
     for mask in np.unique(heard, axis=0):
         if mask.any():
             same = (heard == mask).all(axis=1)
-            out[same] = distance(shift[same][:, mask], limit, whitening(limit[np.ix_(mask, mask)]))
+            part = np.ascontiguousarray(shift[same][:, mask])
+            out[same] = distance(part, limit, whitening(limit[np.ix_(mask, mask)]))
     return out

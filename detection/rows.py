@@ -20,17 +20,13 @@ SILENT = np.int32(-(2**31))
 
 def scaled(values: Floats, centre: Floats, deviation: Floats) -> Rows:
     """Engineering values (n, k) → steps from the healthy centre; NaN becomes SILENT."""
-    z = (values - centre) / deviation
-    missing = np.isnan(z)
+    steps = np.minimum(np.maximum((values - centre) * (STEPS / deviation), -_REACH), _REACH)
+    missing = np.isnan(steps)
     if not missing.any():
-        return _whole(z)
-    rows = _whole(np.where(missing, 0.0, z))
+        return np.rint(steps).astype(np.int32)
+    rows = np.rint(np.where(missing, 0.0, steps)).astype(np.int32)
     rows[missing] = SILENT
-    return rows
-
-
-def _whole(z: Floats) -> Rows:
-    return np.asarray(np.rint(np.clip(z * STEPS, -_REACH, _REACH)), dtype=np.int32)
+    return np.asarray(rows)
 
 
 def arranged(values: Floats, metrics: Sequence[str], wanted: Sequence[str]) -> Floats:
@@ -69,6 +65,11 @@ def window_sums(numbers: Ints, width: int) -> Ints:
     sums = total[width - 1 :].copy()
     sums[1:] -= total[:-width]
     return sums
+
+
+def running_total(numbers: Ints) -> Ints:
+    """Sums of the first 0, 1, … m rows (m, k) → (m + 1, k): a difference of two is the sum of what lies between."""
+    return np.concatenate((np.zeros((1, numbers.shape[1]), dtype=np.int64), np.cumsum(numbers, axis=0)))
 
 
 def middle_of_three(rows: Rows) -> Rows:

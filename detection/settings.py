@@ -20,7 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     min_duration_ms: int = 10_000
     # Back for half a minute at 1 Hz: shorter, and a score that hovers at the limit mails twice.
     clear_rows: int = 30
-    # Back means clearly inside, or, after a large excursion, settled at less than a third of it.
+    # Back means clearly inside, or, after a large excursion, settled at less than a third of it, and never while it is
+    # still critical.
     clear_below: float = 0.7
     clear_share: float = 0.3
     # The centre follows healthy running with this time constant: ten minutes of rows at 1 Hz keep up with the warm-up

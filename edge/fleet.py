@@ -15,6 +15,7 @@ import stamina
 from broker.address import MqttAddress
 from broker.bus import Bus, Will
 from broker.mqtt import MqttBus
+from contract.errors import RondaError
 from edge.clock import Clock, SystemClock
 from edge.demo import DemoPump
 from edge.device import Device, last_will
@@ -62,13 +63,16 @@ class Running:
                 await self._attempt(self.device)
 
     async def _attempt(self, device: Device) -> None:
-        """A stumble is logged with its traceback and ends in a new power-up; only this device notices."""
+        """A stumble is logged and ends in a new power-up, a little later; only this device notices."""
+        who = {"site": self.member.site, "device": self.member.device}
         try:
             await device.run(self._stop)
+        except RondaError as error:
+            log.warning("device.failed", extra={**who, "detail": str(error)})
+            raise
         except Exception:
-            log.exception("device.failed", extra={"device": self.member.device, "site": self.member.site})
-            if not self._stop.is_set():
-                raise
+            log.exception("device.failed", extra=who)
+            raise
 
 
 class Fleet:

@@ -16,6 +16,7 @@ from cloud.models.artifacts import Artifacts
 from cloud.notifications.channel import Channel
 from cloud.notifications.decision import Policy
 from cloud.notifications.email import Email, Smtp, addresses
+from cloud.notifications.message import warm_up
 from cloud.notifications.notice import Locale
 from cloud.notifications.notifier import Notifier
 from cloud.notifications.webhook import Webhook
@@ -46,7 +47,9 @@ def build(
             zone=ZoneInfo(around.settings.time_zone),
             partitions=partitions,
         ),
-        "notification": lambda: NotificationAgent(_notifier(around), NotificationJournal(database, clock_ms), clock_ms),
+        "notification": lambda: NotificationAgent(
+            _notifier(around), NotificationJournal(database, clock_ms), clock_ms, warm_up=warm_up
+        ),
         "historian": lambda: Historian(ReadingStore(database), HopStore(database), clock_ms),
     }
     return makers[name]()
@@ -100,15 +103,16 @@ def _channels(around: Surroundings) -> list[Channel]:
             user="" if runtime.own_mail else settings.email_smtp_user,
             password="" if runtime.own_mail else settings.email_smtp_pass.get_secret_value(),
         )
-        channels.append(Email(smtp, settings.email_from, _recipients(settings.email_to)))
+        (sender,) = _addresses("EMAIL_FROM", settings.email_from)[:1]
+        channels.append(Email(smtp, sender, _addresses("EMAIL_TO", settings.email_to)))
     if settings.webhook_url:
         secret = around.secrets.webhook_secret
         channels.append(Webhook(settings.webhook_url, secret, now_ms=lambda: int(clock_ms())))
     return channels
 
 
-def _recipients(text: str) -> list[str]:
+def _addresses(setting: str, text: str) -> list[str]:
     try:
         return addresses(text)
     except ValueError as error:
-        raise SettingsError(f"EMAIL_TO: {error}") from error
+        raise SettingsError(f"{setting}: {error}") from error

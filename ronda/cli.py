@@ -30,7 +30,7 @@ Settings are environment variables or a `.env` file: see `.env.example`.
 device_app = typer.Typer(no_args_is_help=True, help="Add, list and revoke devices of a running installation.")
 app.add_typer(device_app, name="device")
 
-Data = Annotated[Path, typer.Option("--data", help="The folder of the installation.", file_okay=False)]
+Data = Annotated[Path, typer.Option("--data", help="The folder of the installation.")]
 DATA = Path("data")
 
 

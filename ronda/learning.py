@@ -10,6 +10,7 @@ import time
 from cloud.storage.database import Database
 from cloud.storage.readings import ReadingStore
 from ronda.parts import Surroundings
+from ronda.processes import followers_environment
 
 log = logging.getLogger("ronda.learning")
 
@@ -45,7 +46,7 @@ async def _train(around: Surroundings) -> int:
     where = ["--data", str(around.installation.root)] if around.installation else []
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "ronda", "train", *where,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.DEVNULL, env=followers_environment(),
     )  # fmt: skip
     try:
         return await process.wait()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from types import TracebackType
 from typing import Self
 
 from broker.credentials import Credentials
 from broker.mosquitto import Mosquitto
+from contract.errors import RondaError
 from ronda.installation import Installation
 from ronda.parties import parties
+
+log = logging.getLogger("ronda.mosquitto")
 
 # A device that was just added connects within a second or two: nobody notices one more.
 _LOOK_S = 0.5
@@ -26,7 +30,7 @@ class MosquittoPart:
 
     async def __aenter__(self) -> Self:
         await self._mosquitto.start()
-        self._watch = asyncio.create_task(self._reload_on_change())
+        self._watch = asyncio.create_task(self._look_after())
         return self
 
     async def __aexit__(
@@ -37,10 +41,15 @@ class MosquittoPart:
             await asyncio.gather(self._watch, return_exceptions=True)
         await self._mosquitto.stop()
 
-    async def _reload_on_change(self) -> None:
+    async def _look_after(self) -> None:
+        """Start it again when it died, and have it read the password file when that changed."""
         known = self._credentials.hashes()
         while True:
             await asyncio.sleep(_LOOK_S)
+            if not self._mosquitto.running:
+                log.error("mosquitto.died")
+                with contextlib.suppress(RondaError):
+                    await self._mosquitto.start()
             now = self._credentials.hashes()
             if now is not known:
                 known = now

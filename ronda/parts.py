@@ -31,6 +31,9 @@ class Surroundings:
             self.secrets = with_settings(self.installation.secrets(), self.settings)
             self.runtime = self.installation.runtime()
         _tell_libraries(self.settings)
+        if self.installation is not None:
+            # Its cache of fonts belongs to the installation, whatever the home folder allows.
+            os.environ.setdefault("MPLCONFIGDIR", str(self.installation.root / "matplotlib"))
 
     def mqtt(self, service: str) -> MqttAddress:
         """Where the broker is, and as whom this service speaks to it."""

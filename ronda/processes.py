@@ -56,7 +56,7 @@ class Part:
                 stdin=asyncio.subprocess.DEVNULL, stdout=errors, stderr=errors,
                 # Ctrl-C reaches us alone; we stop the parts in order.
                 start_new_session=True,
-                env={**os.environ, **self._environment, _SUPERVISOR: str(os.getpid())},
+                env=followers_environment() | dict(self._environment),
             )  # fmt: skip
         log.info("part.started", extra={"part": self.name, "pid": self._process.pid})
 
@@ -97,9 +97,15 @@ class Part:
             await process.wait()
 
 
+def followers_environment() -> dict[str, str]:
+    """Ours, with the word that the child is to end with us."""
+    return {**os.environ, _SUPERVISOR: str(os.getpid())}
+
+
 def follow_supervisor() -> None:
     """End with the process that started us, even when that is killed with -9. Does nothing when run by hand."""
-    supervisor = os.environ.get(_SUPERVISOR)
+    # Taken away, since it is not said to our own children.
+    supervisor = os.environ.pop(_SUPERVISOR, None)
     if supervisor is None or not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -151,9 +151,7 @@ async def _within(seconds: float) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        raise TransientError(
-            f"no first models after {seconds:.0f} s; the log of the hub says why"
-        ) from error
+        raise TransientError(f"no first models after {seconds:.0f} s; the log of the hub says why") from error
 
 
 @contextlib.contextmanager

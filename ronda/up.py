@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import time
 import urllib.error
@@ -17,9 +18,11 @@ import msgspec
 
 from broker.credentials import Credentials
 from cloud.storage.postgres import EmbeddedPostgres
+from contract.errors import RondaError
 from ronda.fleet import write_fleet
 from ronda.guards import alone, check_agents, check_port, free_port
 from ronda.installation import Installation, InstallationError, Runtime, Secrets, with_settings
+from ronda.logs import set_up_logs
 from ronda.processes import Part, until_told_to_stop
 from ronda.settings import Settings
 
@@ -27,6 +30,9 @@ LOOPBACK = "127.0.0.1"
 # Beyond this something is wrong that waiting does not mend.
 READY_TIMEOUT_S = 180.0
 POLL_S = 0.25
+RESTART_PAUSE_S = 1.0
+
+log = logging.getLogger("ronda.up")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +61,7 @@ class Up:
         agents = check_agents(self._options.without)
         self._installation.create()
         with alone(self._installation.root):
+            set_up_logs("up", self._settings.log_level, self._installation.logs)
             check_port(LOOPBACK, self._options.http_port, "--http-port")
             if not self._settings.mqtt_url.get_secret_value():
                 check_port(LOOPBACK, self._options.mqtt_port, "--mqtt-port")
@@ -99,6 +106,8 @@ class Up:
         postgres = EmbeddedPostgres(self._installation.postgres)
         stack.push_async_callback(postgres.stop)
         url = await postgres.start()
+        watch = asyncio.create_task(_keep_database(postgres))
+        stack.callback(watch.cancel)
         self._step("database", f"PostgreSQL on {url.rpartition('@')[2]}")
         return url
 
@@ -179,6 +188,16 @@ class Up:
             f"  first user  admin, password {secrets.admin_password}\n\n"
             f"  logs in {self._installation.logs}; Ctrl-C stops everything"
         )
+
+
+async def _keep_database(postgres: EmbeddedPostgres) -> None:
+    """Start it again, on the port it had, whenever it dies; those who work with it wait and try again."""
+    while True:
+        code = await postgres.wait()
+        log.error("database.died", extra={"code": code})
+        with contextlib.suppress(RondaError):
+            await postgres.start()
+        await asyncio.sleep(RESTART_PAUSE_S)
 
 
 def ask_readiness(url: str) -> tuple[bool, str]:

@@ -12,8 +12,9 @@ from amqtt.errors import BrokerError
 from broker.access import AccessRules
 from broker.bus import Promises
 from broker.credentials import Credentials
+from broker.embedded.clients import Limits, QueueSpec
 from broker.embedded.counters import Status
-from broker.embedded.exchange import Exchange, Limits, QueueSpec
+from broker.embedded.exchange import Exchange
 from broker.embedded.log import Log
 from broker.embedded.server import Server
 from contract.access import Party

@@ -14,10 +14,11 @@ from amqtt.adapters import BufferReader
 from amqtt.errors import AMQTTError, MQTTError, NoDataError
 from amqtt.mqtt import packet_class
 from amqtt.mqtt.disconnect import DisconnectPacket
-from amqtt.mqtt.packet import CONNECT, PINGREQ, SUBSCRIBE, UNSUBSCRIBE, MQTTFixedHeader
+from amqtt.mqtt.packet import PINGREQ, SUBSCRIBE, UNSUBSCRIBE, MQTTFixedHeader
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 
-from broker.embedded.exchange import Client, Exchange
+from broker.embedded.clients import Client
+from broker.embedded.exchange import Exchange
 from broker.embedded.log import LogError
 from broker.embedded.packets import (
     DISCONNECT,
@@ -163,7 +164,6 @@ class Connection(BrokerProtocolHandler):  # type: ignore[misc]  # amqtt publishe
             self.farewell, self.kindly = DisconnectPacket(), True
             return
         handle = {
-            CONNECT: None,
             SUBSCRIBE: self.handle_subscribe,
             UNSUBSCRIBE: self.handle_unsubscribe,
             PINGREQ: self.handle_pingreq,
@@ -172,6 +172,8 @@ class Connection(BrokerProtocolHandler):  # type: ignore[misc]  # amqtt publishe
             raise MalformedError(f"a packet of type {kind} has no place here")
         header = MQTTFixedHeader(kind, flags, len(body))
         packet: Any = await packet_class(header).from_stream(BufferReader(body), fixed_header=header)
+        if kind != PINGREQ and not packet.payload.topics:
+            raise MalformedError("a subscription without a filter")
         await handle(packet)
 
     async def _deliver(self) -> None:
@@ -190,6 +192,9 @@ class Connection(BrokerProtocolHandler):  # type: ignore[misc]  # amqtt publishe
         except OSError:
             # The reader notices too, and ends the connection.
             return
+        except Exception as error:  # without delivery the client would wait for ever: let it connect again
+            log.exception("delivery.failed", extra={"client_id": self.client.client_id, "error": str(error)})
+            self.writer.abort()
 
     def _report(self, event: str, error: Exception) -> None:
         log.warning(event, extra={"client_id": self.client.client_id, "user": self.client.user, "error": str(error)})

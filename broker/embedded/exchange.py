@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from broker.access import AccessRules, Action
+from broker.embedded.clients import DEVICE_LIMITS, Client, Limits, Line, QueueSpec, is_service
 from broker.embedded.counters import Counters, QueueDepth, Status
-from broker.embedded.log import Log, StoredSession
+from broker.embedded.log import Log
 from broker.embedded.outbox import DurableOutbox, Outbox
 from broker.embedded.routes import Routes
+from broker.embedded.rows import StoredSession
 from broker.filters import matches
 
 log = logging.getLogger("ronda.broker.exchange")
 
-# A declared queue belongs to an agent and holds the publisher back when it is full: an hour of 250 readings/s.
-_MAX_ROWS = 1_000_000
-_MAX_OCTETS = 1024 * 1024 * 1024
-# Anybody else's durable session must not hold up the plant: beyond this it misses what is newest, as in Mosquitto.
-_FOREIGN_ROWS = 10_000
-_FOREIGN_OCTETS = 16 * 1024 * 1024
 # One retained status, desired configuration, watermark and champion for each of 25,000 devices.
 _MAX_RETAINED = 100_000
 # A message sent this often as the first of its queue, and every time the client vanished without a good-bye, may be
@@ -33,43 +27,7 @@ _SUSPECT_AFTER = 3
 _DEAD_AFTER = 10
 # A user who is refused again and again fills one log line in this time.
 _REPORT_EVERY_S = 10.0
-
-
-class QueueSpec(msgspec.Struct, frozen=True):
-    """A queue that exists before its agent first connects: whose it is and what it collects."""
-
-    user: str
-    filters: Sequence[str]
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a declared queue."""
-
-    rows: int = _MAX_ROWS
-    octets: int = _MAX_OCTETS
-
-
-class Line(Protocol):
-    """The connection that a client has at the moment."""
-
-    def cut(self, reason: str) -> None: ...
-
-
-class Client:
-    """One client id: whose it is, its queue, and its connection while it has one."""
-
-    def __init__(self, client_id: str, user: str, outbox: Outbox, *, declared: bool) -> None:
-        self.client_id, self.user, self.outbox, self.declared = client_id, user, outbox, declared
-        self.line: Line | None = None
-        self.head, self.attempts = 0, 0
-        self.last_seen_s = time.time()
-        # QoS 2: packet ids that were taken and not yet released [MQTT-4.3.3-2].
-        self.taken: set[int] = set()
-
-    @property
-    def durable(self) -> DurableOutbox | None:
-        """The queue in the log, if this client has one."""
-        return self.outbox if isinstance(self.outbox, DurableOutbox) else None
+_REPORTS = 10_000
 
 
 class Exchange:
@@ -172,7 +130,7 @@ class Exchange:
             self._report(user, topic, refusal)
             return True
         readers = self._readers(topic)
-        if qos and any(client.declared and client.durable is not None and client.durable.full for client, _ in readers):
+        if qos and any(client.holds_back for client, _ in readers):
             return False
         self.counters.received += 1
         for client, granted in readers:
@@ -220,7 +178,7 @@ class Exchange:
     def _hand(self, client: Client, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
         durable = client.durable
         if qos and durable is not None:
-            if not durable.full or client.declared:
+            if not durable.full or (retain and is_service(client.user)):
                 durable.append(topic, payload, retain=retain)
                 return
         elif client.line is None or client.outbox.offer(topic, payload, qos=qos, retain=retain):
@@ -241,7 +199,7 @@ class Exchange:
         now = self._now_s()
         if now - self._reported.get((user, reason), 0.0) < _REPORT_EVERY_S:
             return
-        if len(self._reported) > _FOREIGN_ROWS:
+        if len(self._reported) > _REPORTS:
             self._reported.clear()
         self._reported[user, reason] = now
         log.warning("publish.refused", extra={"user": user, "topic": topic, "reason": reason})
@@ -259,8 +217,8 @@ class Exchange:
             self.subscribe(client, wanted, 1)
 
     def _add_durable(self, stored: StoredSession, *, declared: bool) -> Client:
-        rows, octets = (self._limits.rows, self._limits.octets) if declared else (_FOREIGN_ROWS, _FOREIGN_OCTETS)
-        outbox = DurableOutbox(self.log, stored.number, max_rows=rows, max_octets=octets, seq=stored.head)
+        limits = self._limits if is_service(stored.user) else DEVICE_LIMITS
+        outbox = DurableOutbox(self.log, stored.number, max_rows=limits.rows, max_octets=limits.octets, seq=stored.head)
         client = self.clients[stored.client] = Client(stored.client, stored.user, outbox, declared=declared)
         client.head, client.attempts, client.last_seen_s = stored.head, stored.attempts, stored.seen_s
         for wanted, qos in self.log.subscriptions(stored.client).items():

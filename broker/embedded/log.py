@@ -16,8 +16,8 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
+from broker.embedded.rows import Queue, Row, StoredSession
 from contract.errors import RondaError
 
 log = logging.getLogger("ronda.broker.log")
@@ -47,36 +47,6 @@ _MAX_DEAD = 1000
 
 class LogError(RondaError):
     """The log cannot be used or written; nothing is acknowledged that is not in it."""
-
-
-class Row(NamedTuple):
-    """One message in one client's queue."""
-
-    seq: int
-    topic: str
-    payload: bytes
-    retain: bool
-
-
-class StoredSession(NamedTuple):
-    """A durable session as the log knows it; `head` was the first message when it was last sent `attempts` times."""
-
-    client: str
-    number: int
-    user: str
-    head: int
-    attempts: int
-    seen_s: float
-
-
-class Queue(Protocol):
-    """What the log tells a client's queue once its rows are on disk, or cannot be."""
-
-    number: int
-
-    def committed(self, row: Row) -> None: ...
-
-    def failed(self, row: Row) -> None: ...
 
 
 class Log:

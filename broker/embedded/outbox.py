@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from broker.embedded.log import Log, Row
+from broker.embedded.log import Log
 from broker.embedded.packets import publish
+from broker.embedded.rows import Row
 
 # Sent and not yet acknowledged. An agent takes 256 at once and acknowledges when its output is: two of those.
 _WINDOW = 500

@@ -21,8 +21,10 @@ from amqtt.session import Session
 from amqtt.utils import gen_client_id
 
 from broker.credentials import Credentials
+from broker.embedded.clients import Client
 from broker.embedded.connection import Connection
-from broker.embedded.exchange import Client, Exchange
+from broker.embedded.exchange import Exchange
+from broker.embedded.packets import MalformedError
 from broker.embedded.plugins import plugins
 from broker.embedded.streams import PacketReader, PacketWriter
 
@@ -40,6 +42,10 @@ _FORGET_AFTER_S = 7 * 86_400.0
 _SESSIONS_PER_USER = 16
 _FILTERS_PER_CLIENT = 1000
 _REFUSED_SUBSCRIPTION = 0x80
+_CONNECT = 0x10
+_VERSION_5 = b"\x00\x04MQTT\x05"
+# MQTT 5's own CONNACK with reason 0x84: one in version 3 would leave the client waiting.
+_UNSUPPORTED_VERSION = b"\x20\x03\x00\x84\x00"
 _STOP_TIMEOUT_S = 2.0
 
 
@@ -86,8 +92,8 @@ class Server(Broker):  # type: ignore[misc]  # amqtt publishes no types
         """Read the CONNECT, and touch nothing of anybody's session before we know who it is."""
         try:
             async with asyncio.timeout(_HANDSHAKE_S):
-                handler, session = await Connection.init_from_connect(reader, writer, self.plugins_manager)
-        except (TimeoutError, AMQTTError, NoDataError, ValueError) as error:
+                handler, session = await self._handshake(reader, writer)
+        except (TimeoutError, AMQTTError, MQTTError, NoDataError, MalformedError, ValueError) as error:
             self._exchange.counters.malformed_connections += 1
             raise MQTTError(f"no CONNECT from {remote_address}:{remote_port}: {error}") from error
         session.client_id = session.client_id or gen_client_id()
@@ -100,6 +106,18 @@ class Server(Broker):  # type: ignore[misc]  # amqtt publishes no types
         client, present = self._exchange.start_session(session.client_id, session.username, durable=durable)
         session.parent = int(present)
         handler.bind(self._exchange, client)
+        return handler, session
+
+    async def _handshake(self, reader: PacketReader, writer: PacketWriter) -> tuple[Connection, Session]:
+        # Looked at before amqtt reads it field by field: it would wait for what is missing in a broken one.
+        first, body = await reader.peek() or (0, b"")
+        if first != _CONNECT:
+            raise MalformedError("the first packet is no CONNECT")
+        if body.startswith(_VERSION_5):
+            writer.write(_UNSUPPORTED_VERSION)
+            await writer.close()
+            raise MalformedError("MQTT 5 is not spoken here")
+        handler, session = await Connection.init_from_connect(reader, writer, self.plugins_manager)
         return handler, session
 
     async def _refuse(self, session: Session, writer: PacketWriter, code: int, reason: str) -> None:

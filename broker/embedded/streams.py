@@ -34,6 +34,13 @@ class PacketReader(ReaderAdapter):  # type: ignore[misc]  # amqtt publishes no t
         """Pretend that the peer has said all."""
         self._stream.feed_eof()
 
+    async def peek(self) -> tuple[int, bytes] | None:
+        """The first packet, left where it is; None when the peer ends before it is whole. Raises: MalformedError."""
+        while not (found := split(self._buffer)[0]):
+            if not await self._fill():
+                return None
+        return found[0]
+
     async def packets(self) -> list[tuple[int, bytes]]:
         """Every whole packet that has arrived, at least one; none at the end. Raises: MalformedError."""
         while True:

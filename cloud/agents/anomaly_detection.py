@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -24,6 +25,7 @@ from contract.events import (
 )
 from contract.identity import PARTITIONS
 from detection.detector import Detector
+from detection.errors import DetectionError
 from detection.model import Model
 
 log = logging.getLogger("ronda.agents.detection")
@@ -160,13 +162,13 @@ class AnomalyDetectionAgent(Agent):
         begin = Position(promotion.trained_through_ms)
         if left is not None:
             begin = left.position if left.model_version == promotion.model.version else max(begin, left.position)
-        detector = Detector(
-            model,
-            device=device,
-            units=await self._memory.units(site, device),
-            tz=self._zone,
-            state=None if left is None else left.state,
-        )
+        begun = partial(Detector, model, device=device, units=await self._memory.units(site, device), tz=self._zone)
+        try:
+            detector = begun(state=None if left is None else left.state)
+        except DetectionError:
+            # Of an older version, or damaged: the window fills again within seconds.
+            log.exception("state.refused", extra={"asset": f"{site}/{device}"})
+            detector = begun()
         return Asset(site, device, promotion.model, detector, begin)
 
     def _left(self, site: str, device: str) -> Snapshot | None:

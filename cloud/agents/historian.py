@@ -21,6 +21,8 @@ class Outcome(Protocol):
     @property
     def watermarks(self) -> Mapping[Device, Watermark]: ...
     @property
+    def earlier(self) -> Mapping[Device, Sequence[Watermark]]: ...
+    @property
     def conflicts(self) -> Sequence[ReadingRejectedEvent]: ...
 
 
@@ -49,7 +51,8 @@ class Historian(Agent):
         self._store = store
         self._trail = trail
         self._clock_ms = clock_ms
-        self._due: dict[Device, Watermark] = {}
+        # By boot: a device that restarted waits for the word about its earlier boots too.
+        self._due: dict[Device, dict[str, Watermark]] = {}
         self._told_at_ms: dict[Device, float] = {}
 
     async def handle(self, batch: Sequence[Input]) -> Sequence[Event]:
@@ -62,7 +65,12 @@ class Historian(Agent):
         if not validated and not rejected:
             return ()
         outcome = await self._store.store(validated, rejected)
-        self._due.update(outcome.watermarks)
+        for device, current in outcome.watermarks.items():
+            marks = self._due.setdefault(device, {})
+            for mark in (*outcome.earlier.get(device, ()), current):
+                # The latest boot last, since the last one said is the one retained.
+                marks.pop(mark.boot, None)
+                marks[mark.boot] = mark
         now_ms = self._clock_ms()
         return [*outcome.conflicts, *self._watermarks(now_ms), *hops(validated, self.name, "stored", now_ms)]
 
@@ -72,9 +80,10 @@ class Historian(Agent):
 
     def _watermarks(self, now_ms: float) -> list[StoredEvent]:
         told: list[StoredEvent] = []
-        for device, mark in list(self._due.items()):
+        for device in list(self._due):
             if now_ms - self._told_at_ms.get(device, 0) >= WATERMARK_INTERVAL_MS:
                 self._told_at_ms[device] = now_ms
-                del self._due[device]
-                told.append(StoredEvent(site=device[0], device=device[1], boot=mark.boot, through=mark.through))
+                site, name = device
+                marks = self._due.pop(device).values()
+                told += [StoredEvent(site=site, device=name, boot=mark.boot, through=mark.through) for mark in marks]
         return told

@@ -49,16 +49,25 @@ class NotificationAgent(Agent):
     consumes = (AnomalyDetectedEvent,)
     produces = (NotificationSentEvent,)
 
-    def __init__(self, notifier: Notifier, journal: Journal, clock_ms: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        notifier: Notifier,
+        journal: Journal,
+        clock_ms: Callable[[], float],
+        *,
+        warm_up: Callable[[], None] = lambda: None,
+    ) -> None:
         self._notifier = notifier
         self._journal = journal
         self._clock_ms = clock_ms
+        self._warm_up = warm_up
         # Done but not yet handed to the runner: they outlive a retry, which does not send again.
         self._done: list[Event] = []
         self._outgoing: list[NotificationSentEvent] = []
 
     async def start(self) -> Sequence[Event]:
-        """Publish what a crash left between the commit and the broker."""
+        """Publish what a crash left between the commit and the broker; be warm for the first mail."""
+        await asyncio.to_thread(self._warm_up)
         return await self._journal.unpublished()
 
     async def handle(self, batch: Sequence[Input]) -> Sequence[Event]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 
 from fastapi import FastAPI
 
 from broker.bus import Message
-from cloud.api import problems
+from cloud.api import problems, schemas
 from cloud.api.arrivals import Arrivals
 from cloud.api.auth import Tokens
 from cloud.api.catching_up import CatchingUp
@@ -47,17 +48,22 @@ from contract.topics import Channel, DeviceTopic, Stage
 
 _ROUTERS = (auth, ingest, readings, anomalies, devices, simulate, mails, stream, health, documents)
 _ABOUT = "Predictive maintenance from the sensor to the e-mail."
-VERSION = "0.1.0"
 
 
 def create_api(parts: Parts) -> FastAPI:
     """The application. What it listens with runs from its start-up to its shut-down."""
     services = _services(parts)
     app = FastAPI(
-        title="Ronda", version=VERSION, description=_ABOUT, docs_url=None, redoc_url=None, lifespan=_lifespan(services)
+        title="Ronda",
+        version=version("ronda"),
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(services),
     )
     app.state.services = services
     problems.install(app)
+    schemas.install(app)
     for module in _ROUTERS:
         app.include_router(module.router)
     # Last, and before anything that others add: the dashboard's catch-all never sees a path of ours.

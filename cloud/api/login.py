@@ -67,7 +67,7 @@ class Login:
         return Grant(token, scopes, lifetime_s)
 
     async def _who(self, username: str, password: str) -> Caller | None:
-        if len(username) > _MAX_CHARS or len(password) > _MAX_CHARS:
+        if len(username) > _MAX_CHARS or len(password) > _MAX_CHARS or not username.isprintable():
             return None
         if "/" in username:
             return self._device(username, password)

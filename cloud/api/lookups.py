@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Select, select, text
+from sqlalchemy import Row, Select, func, select, text
 
 from cloud.api.ports import Address, AnomalyFilter, Key
 from cloud.storage.anomalies import AnomalyRecord
@@ -53,8 +53,8 @@ class StoreLookups:
 
     async def newest_anomalies(self) -> Mapping[Address, AnomalyRecord]:
         """Each device's last one."""
-        newest = select(Anomaly.__table__).distinct(Anomaly.site, Anomaly.device)
-        rows = await self._rows(newest.order_by(Anomaly.site, Anomaly.device, Anomaly.serial.desc()))
+        last = select(func.max(Anomaly.serial)).group_by(Anomaly.site, Anomaly.device)
+        rows = await self._rows(select(Anomaly.__table__).where(Anomaly.serial.in_(last)))
         return {(row.site, row.device): _record(row) for row in rows}
 
     async def notifications_of(self, anomaly_ids: Sequence[str]) -> Mapping[str, Sequence[NotificationSentEvent]]:

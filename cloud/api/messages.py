@@ -146,6 +146,8 @@ def correlation_ids(telemetry: Telemetry) -> list[str]:
 
 
 def _posted(number: int | None, payload: bytes) -> Posted:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise ContractError(Reason.TOO_LARGE, f"{len(payload):,} bytes; a message may have {MAX_PAYLOAD_BYTES:,}")
     try:
         address = _decode_address(payload)
         check_site(address.site)
@@ -159,9 +161,14 @@ def _posted(number: int | None, payload: bytes) -> Posted:
 
 
 def _not_json(body: bytes, error: Exception) -> ContractError:
-    """Python's and JavaScript's spelling of what JSON does not have deserves its own name."""
-    if b"NaN" in body or b"Infinity" in body:
-        return ContractError(Reason.NOT_FINITE, "a value is NaN or infinite; leave it out instead")
+    """The decoder's own word for it: it knows Python's, JavaScript's and printf's spellings of what JSON lacks."""
+    is_list = body.lstrip().startswith(b"[")
+    try:
+        decode(b'{"readings":' + body + b"}" if is_list else body, "-", "-")
+    except ContractError as found:
+        # What nests too deep to be skipped may be the wrong shape long before.
+        if found.reason is Reason.NOT_FINITE or (isinstance(error, RecursionError) and not is_list):
+            return found
     return ContractError(Reason.MALFORMED_JSON, str(error))
 
 

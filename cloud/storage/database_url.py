@@ -9,9 +9,12 @@ from cloud.storage.errors import DatabaseError
 
 _SCHEMES = frozenset({"postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2"})
 _DRIVER = "postgresql+asyncpg"
-# libpq's spelling → asyncpg's. Options that only libpq knows would be passed to the server and refused there.
-_RENAMED = {"sslmode": "ssl", "connect_timeout": "timeout"}
-_LIBPQ_ONLY = frozenset({"gssencmode", "channel_binding", "target_session_attrs", "application_name", "options"})
+# libpq's spelling → asyncpg's. What asyncpg does not know it would pass to the server, which refuses; hosting providers
+# put these into the addresses that they hand out.
+_RENAMED = {"sslmode": "ssl"}
+_LIBPQ_ONLY = frozenset(
+    {"application_name", "channel_binding", "connect_timeout", "gssencmode", "options", "target_session_attrs"}
+)
 
 
 def normalise_url(url: str) -> URL:

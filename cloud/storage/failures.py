@@ -21,7 +21,7 @@ def failure(error: BaseException) -> RondaError | None:
     cause = _cause(error)
     if isinstance(cause, asyncpg.PostgresError):
         return _by_state(cause)
-    if isinstance(cause, PoolTimeoutError | OSError | asyncpg.InterfaceError):
+    if isinstance(cause, PoolTimeoutError | OSError) or _is_closed(cause):
         return TransientError(f"the database is away: {_line(cause)}")
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return TransientError(f"the database is away: {_line(error)}")
@@ -35,6 +35,11 @@ def _by_state(error: asyncpg.PostgresError) -> RondaError | None:
     if state.startswith(_REFUSED):
         return DatabaseError(f"the database refuses us: {_line(error)}")
     return None
+
+
+def _is_closed(error: BaseException) -> bool:
+    """The driver's word for a connection that broke; its other errors of this class are misuse."""
+    return isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -42,7 +42,9 @@ async def ingest(
     inserted = await sql.insert_readings(connection, rows)
     fresh = await sql.quarantine(connection, [*rejected, *arrived.conflicts])
     refused = _refused(rejected, fresh, arrived, known)
-    changes = [touch.change(key, inserted.get(key, 0), refused[key]) for key, touch in touched.items()]
+    changes = [
+        touch.change(key, boots[key].floor, inserted.get(key, 0), refused[key]) for key, touch in touched.items()
+    ]
     current, earlier = _watermarks(await sql.account(connection, changes))
     stored = sum(inserted.values())
     return Stored(
@@ -62,8 +64,8 @@ class _Touch:
         self.seqs: list[int] = []
         self.oldest = 0
 
-    def change(self, key: BootKey, stored: int, rejected: int) -> Change:
-        accounted = multirange(self.seqs, self.oldest) if key.counted else NOTHING
+    def change(self, key: BootKey, floor: int, stored: int, rejected: int) -> Change:
+        accounted = multirange(self.seqs, max(self.oldest, floor)) if key.counted else NOTHING
         return Change(key, accounted, stored, rejected, self.first_seen_ms)
 
 
@@ -74,7 +76,8 @@ def _touched(
     for block in validated:
         touch = _touch(touched, key_of(block), block.received_at_ms)
         touch.seqs += block.seq
-        touch.oldest = max(touch.oldest, block.oldest or 0)
+        # A sender still holds what it sends; whatever else it claims, more than this cannot be lost.
+        touch.oldest = max(touch.oldest, min(block.oldest or 0, max(block.seq) + 1))
     for refusal in rejected:
         touch = _touch(touched, key_of_rejected(refusal), refusal.received_at_ms)
         touch.seqs += [] if refusal.seq is None else [refusal.seq]

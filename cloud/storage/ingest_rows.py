@@ -102,8 +102,12 @@ def key_of(event: Readings) -> BootKey:
 
 
 def key_of_rejected(event: ReadingRejectedEvent) -> BootKey:
-    """Where the refusal is counted: with its boot if it has a number, else with the device's uncounted readings."""
-    return BootKey(event.site, event.device, event.boot if event.boot and event.seq is not None else UNCOUNTED_BOOT)
+    """Where the refusal is counted: with its boot if it has a number, else with the device's uncounted readings.
+
+    A number may be the very thing that was refused.
+    """
+    numbered = event.boot and event.seq is not None and 0 <= event.seq <= telemetry.MAX_SEQ
+    return BootKey(event.site, event.device, event.boot if event.boot and numbered else UNCOUNTED_BOOT)
 
 
 def aligned(

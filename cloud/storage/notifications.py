@@ -15,11 +15,12 @@ from contract.events import AnomalyDetectedEvent, Delivery, NotificationSentEven
 
 
 class LastNotification(msgspec.Struct, frozen=True, kw_only=True):
-    """The last one delivered about a device: of which anomaly, how severe and when by the device's own time.
+    """The last one delivered about a device: on which event, how severe, and when by the device's own time.
 
     `suppressed` counts what was held back since.
     """
 
+    event_id: str
     anomaly_id: str
     severity: Severity
     measured_at_ms: int
@@ -38,7 +39,7 @@ class NotificationStore:
         """Keep the receipt and its message in one transaction. Returns False when it was kept before."""
         fields = {name: getattr(receipt, name) for name in _FIELDS}
         row = insert(Notification).values(
-            **fields, severity=about.severity, measured_at_ms=about.measured_at_ms, event=receipt
+            **fields, event_id=about.id, severity=about.severity, measured_at_ms=about.measured_at_ms, event=receipt
         )
         async with self._database.begin() as connection:
             if not await self.outbox.add(connection, receipt, now_ms=now_ms):
@@ -50,7 +51,7 @@ class NotificationStore:
         """The last one delivered about this device on any channel, or None."""
         mine = (Notification.site == site, Notification.device == device)
         newest = (
-            select(Notification.anomaly_id, Notification.severity, Notification.measured_at_ms, Notification.sent_at_ms)
+            select(*(getattr(Notification, name) for name in _LAST))
             .where(*mine, Notification.delivery == Delivery.DELIVERED)
             .order_by(Notification.sent_at_ms.desc())
             .limit(1)
@@ -77,6 +78,7 @@ class NotificationStore:
             return [msgspec.convert(event, NotificationSentEvent) for (event,) in rows]
 
 
+_LAST = ("event_id", "anomaly_id", "severity", "measured_at_ms", "sent_at_ms")
 _FIELDS = (
     "id", "anomaly_id", "site", "device", "decision", "channel", "delivery", "receipt", "recipients", "message_id",
     "suppressed", "correlation_id", "sent_at_ms",

@@ -24,11 +24,13 @@ from cloud.storage.postgres_process import STOP_SIGNALS, account, data_argument,
 
 _log = logging.getLogger("ronda.postgres")
 
-# Measured: 25 MB proportional set size at rest, below 80 MB under load. What is stored is on disk when it is said to
-# be, so fsync and synchronous_commit stay on. No replication, no parallel workers, one vacuum worker.
+# Measured: 16 MB proportional set size at rest, 75 MB with eight busy connections. What is stored is on disk when it is
+# said to be, so fsync and synchronous_commit stay on. No replication, no parallel workers, one vacuum worker.
 _SETTINGS: Mapping[str, str] = MappingProxyType(
     {
         "autovacuum_max_workers": "1",
+        # A fresh system is filled within seconds; without statistics the planner takes the wrong index.
+        "autovacuum_naptime": "15s",
         "bgwriter_delay": "1s",
         "effective_cache_size": "512MB",
         "huge_pages": "off",
@@ -201,8 +203,8 @@ class EmbeddedPostgres:
     def _port(self) -> int:
         """The port of last time if it is free, so that clients find the server again after a restart; else any."""
         file = self._dir / "port"
-        last = int(file.read_text()) if file.exists() else 0
-        port = _free_port(last) or _free_port(0)
+        last = file.read_text().strip() if file.exists() else ""
+        port = (_free_port(int(last)) if last.isdecimal() else 0) or _free_port(0)
         file.write_text(str(port))
         return port
 
@@ -213,13 +215,24 @@ class EmbeddedPostgres:
                     raise PostgresError(
                         f"the database in {self._dir} does not start: {self._last_words()} (see {self.log})"
                     )
-                try:
-                    connection = await asyncpg.connect(url, ssl=False)
-                except (OSError, asyncpg.CannotConnectNowError):
-                    await asyncio.sleep(_POLL_S)
-                else:
-                    await connection.close()
+                if await self._answers(url):
                     return
+                await asyncio.sleep(_POLL_S)
+
+    async def _answers(self, url: str) -> bool:
+        """Does the server let us in? Raises: PostgresError when it never will."""
+        try:
+            connection = await asyncpg.connect(url, ssl=False)
+        except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError):
+            return False
+        except asyncpg.InvalidPasswordError:
+            raise PostgresError(
+                f"{self._dir / 'password'} is not the password of this database: delete that file and start again"
+            ) from None
+        except asyncpg.PostgresError as error:
+            raise PostgresError(f"the database in {self._dir} cannot be used: {error}") from error
+        await connection.close()
+        return True
 
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()

@@ -93,7 +93,7 @@ def _initialise(folder: Path, cluster: Cluster) -> None:
     arguments = ["-D", data_argument(folder), "-U", _SUPERUSER, "--auth=reject", "--encoding=UTF8", "--locale=C"]
     problem = run(cluster.installation / "bin" / "initdb", [*arguments, "--no-instructions"], folder, cluster.owner)
     if problem:
-        raise PostgresError(f"cannot make a database in {folder.parent}: {_last_line(problem)}")
+        raise PostgresError(f"cannot make a database in {folder.parent}: {_gist(problem)}")
 
 
 def _single_user(folder: Path, cluster: Cluster, *statements: str) -> None:
@@ -101,8 +101,10 @@ def _single_user(folder: Path, cluster: Cluster, *statements: str) -> None:
     script = "".join(f"{statement}\n" for statement in statements)
     problem = run(cluster.program, ["--single", "-D", data_argument(folder), "postgres"], folder, cluster.owner, script)
     if problem:
-        raise PostgresError(f"cannot prepare the database in {folder.parent}: {_last_line(problem)}")
+        raise PostgresError(f"cannot prepare the database in {folder.parent}: {_gist(problem)}")
 
 
-def _last_line(text: str) -> str:
-    return text.rpartition("\n")[2]
+def _gist(complaint: str) -> str:
+    """The line that says what is wrong, among the hints and the cleaning up."""
+    lines = complaint.splitlines()
+    return next((line for line in lines if "error:" in line or "FATAL:" in line), lines[-1])

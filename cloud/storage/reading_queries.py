@@ -17,11 +17,11 @@ WITH device AS (
     SELECT site, device,
            (count(*) FILTER (WHERE boot <> :uncounted) = 0
             OR coalesce(sum(stored) FILTER (WHERE boot = :uncounted), 0) > 0) AS uncounted,
-           coalesce(sum(upper(accounted)), 0)::bigint AS sent,
-           sum(stored)::bigint AS stored,
-           coalesce(sum(rejected) FILTER (WHERE boot <> :uncounted), 0)::bigint AS rejected,
-           sum(lost)::bigint AS lost,
-           coalesce(sum(rejected) FILTER (WHERE boot = :uncounted), 0)::bigint AS unnumbered
+           coalesce(sum(upper(accounted)), 0) AS sent,
+           sum(stored) AS stored,
+           coalesce(sum(rejected) FILTER (WHERE boot <> :uncounted), 0) AS rejected,
+           sum(lost) AS lost,
+           coalesce(sum(rejected) FILTER (WHERE boot = :uncounted), 0) AS unnumbered
     FROM boots
     GROUP BY site, device
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -126,7 +127,7 @@ class ReadingStore:
         """What became of everybody's readings, by site and device."""
         async with self._database.begin() as connection:
             rows = await connection.execute(text(sql.LEDGER), {"uncounted": UNCOUNTED_BOOT})
-            return [msgspec.convert(row._asdict(), Ledger) for row in rows]
+            return [_ledger(row._asdict()) for row in rows]
 
     async def last_seen(self) -> dict[tuple[str, str], LastSeen]:
         """Each registered device's newest reading; devices without one are left out."""
@@ -159,16 +160,22 @@ class ReadingStore:
         return [metric["name"] for metric in rows[0][0] or []] if rows else []
 
     async def _found(self, query: Select[*tuple[Any, ...]]) -> list[ReadingRow]:
-        found = []
-        for row in await self._rows(query):
-            names = await self._metrics(row.site, row.device)
-            pairs = zip(names, row.values, strict=False)
-            found.append(
-                msgspec.convert(
-                    {**row._asdict(), "values": {name: value for name, value in pairs if value is not None}}, ReadingRow
-                )
-            )
-        return found
+        rows = await self._rows(query)
+        devices = {(row.site, row.device) for row in rows}
+        names = {device: await self._metrics(*device) for device in devices}
+        return [_reading(row, names[row.site, row.device]) for row in rows]
+
+
+def _reading(row: Any, metrics: Sequence[str]) -> ReadingRow:
+    named = zip(metrics, row.values, strict=False)
+    values = {name: value for name, value in named if value is not None}
+    return msgspec.convert({**row._asdict(), "values": values}, ReadingRow)
+
+
+def _ledger(entry: dict[str, Any]) -> Ledger:
+    """Sums come as decimals, since that of what a device claims may be larger than its terms' type."""
+    plain = {name: int(value) if isinstance(value, Decimal) else value for name, value in entry.items()}
+    return msgspec.convert(plain, Ledger)
 
 
 def _between(

@@ -8,6 +8,10 @@ from typing import NamedTuple
 
 import asyncpg
 
+# A sender that counts in twos would add a range per reading and slow every write down. More gaps than this are more
+# than any buffer brings back; the oldest of them count as lost.
+_MOST_RUNS = 1000
+
 # The text of a multirange without any number.
 NOTHING = "{}"
 
@@ -29,6 +33,11 @@ class Accounted:
     def __contains__(self, seq: int) -> bool:
         at = bisect.bisect_right(self._lows, seq) - 1
         return at >= 0 and seq < self._runs[at].high
+
+    @property
+    def floor(self) -> int:
+        """Below this number nobody waits any more: what is missing there is too long ago."""
+        return self._runs[-_MOST_RUNS].low if len(self._runs) > _MOST_RUNS else 0
 
     @property
     def through(self) -> int:

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Double, Identity, Index, LargeBinary, MetaData, Text, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Double,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -46,17 +57,19 @@ class Reading(Base):
 
     __tablename__ = "readings"
     __table_args__ = (
+        # By boot first: 64 random bits, which alone find the reading whatever the planner knows of the rest. The time
+        # is in the key because a table partitioned by time must have it there; `boots` keeps the identity unique.
+        PrimaryKeyConstraint("boot", "seq", "site", "device", "measured_at_ms"),
         Index("readings_site_device_measured_at_ms", "site", "device", "measured_at_ms"),
         # Sparse: only what an HTTP client sent with an id of its own, and traced messages.
         Index("readings_request_id", "request_id", postgresql_where=text("request_id IS NOT NULL")),
     )
 
-    site: Mapped[str] = mapped_column(primary_key=True)
-    device: Mapped[str] = mapped_column(primary_key=True)
-    boot: Mapped[str] = mapped_column(primary_key=True)
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    # Part of the key only because a table partitioned by time must have it there; `boots` keeps the identity unique.
-    measured_at_ms: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    site: Mapped[str]
+    device: Mapped[str]
+    boot: Mapped[str]
+    seq: Mapped[int]
+    measured_at_ms: Mapped[int]
     received_at_ms: Mapped[int]
     values: Mapped[list[float | None]]
     replayed: Mapped[bool]
@@ -87,7 +100,7 @@ class Rejected(Base):
 
     __tablename__ = "rejected"
     __table_args__ = (
-        Index(None, "site", "device", "boot", "seq"),
+        Index(None, "boot", "seq"),
         Index(None, "correlation_id"),
         Index(None, "received_at_ms"),
     )
@@ -174,6 +187,8 @@ class Notification(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     anomaly_id: Mapped[str]
+    # The anomaly event that was decided on.
+    event_id: Mapped[str]
     site: Mapped[str]
     device: Mapped[str]
     decision: Mapped[str]

@@ -13,9 +13,9 @@ window.ronda = (() => {
   }
 
   // As many digits as the pages write: about three that matter.
-  function number(value) {
+  function number(value, fixed) {
     const size = Math.abs(value);
-    const digits = Number.isInteger(value) || size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3;
+    const digits = fixed ?? (Number.isInteger(value) || size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3);
     return value.toLocaleString(told.language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
   }
 
@@ -23,6 +23,7 @@ window.ronda = (() => {
     const seconds = Math.floor(milliseconds / 1000);
     const two = (n) => String(n).padStart(2, "0");
     if (milliseconds < 1000) return `${Math.round(milliseconds)}${NO_BREAK}ms`;
+    if (seconds < 10) return `${number(Math.floor(milliseconds / 100) / 10, 1)}${NO_BREAK}s`;
     if (seconds < 60) return `${seconds}${NO_BREAK}s`;
     if (seconds < 3600) return `${Math.floor(seconds / 60)}${NO_BREAK}min`;
     if (seconds < 86400) return `${Math.floor(seconds / 3600)}${NO_BREAK}h${NO_BREAK}${two(Math.floor((seconds % 3600) / 60))}${NO_BREAK}min`;
@@ -37,10 +38,10 @@ window.ronda = (() => {
     time: (at) => clock.format(at),
     place: (at) => {
       const part = offset.formatToParts(at).find((each) => each.type === "timeZoneName").value;
-      const utc = part.replace("GMT", "UTC").replace("-", "−");
+      const utc = part.replace("GMT", "UTC").replace("+0", "").replace("-", "−");
       return told.zone === "UTC" ? utc : `${told.place}, ${utc}`;
     },
-    // Dash's own way to change a property from outside; before Dash is there, nothing needs changing.
-    set: (id, props) => document.getElementById(id) !== null && window.dash_clientside?.set_props?.(id, props),
+    // Dash's own way to change a property from outside, for a store that the open page has.
+    set: (store, data) => document.getElementById(`${store}-place`) && window.dash_clientside.set_props(store, { data }),
   };
 })();

@@ -14,7 +14,7 @@
     const wait = Math.max(0, last + WAKE_MS - Date.now());
     if (last > Date.now()) return;
     wakes.set(store, Date.now() + wait);
-    setTimeout(() => ronda.set(store, { data: Date.now() }), wait);
+    setTimeout(() => ronda.set(store, Date.now()), wait);
   }
 
   const follows = (data) => followed !== null && data.correlation_id === followed;
@@ -74,7 +74,7 @@
       const scheme = document.documentElement.dataset.s === "dark" ? "light" : "dark";
       document.documentElement.dataset.s = scheme;
       keep("ronda_scheme", scheme);
-      ronda.set("scheme", { data: scheme });
+      ronda.set("scheme", scheme);
     },
     "log-out": async () => {
       await fetch("/api/v1/auth/session", { method: "DELETE", headers: { "x-ronda-csrf": "1" } });
@@ -100,7 +100,7 @@
 
   document.addEventListener("change", (event) => {
     const { store } = event.target.dataset;
-    if (store) ronda.set(store, { data: event.target.value });
+    if (store) ronda.set(store, event.target.value);
   });
 
   window.dash_clientside = Object.assign(window.dash_clientside || {}, {

@@ -41,6 +41,20 @@
     return meta.outside && range && (value < range[0] || value > range[1]);
   }
 
+  // An anomaly that begins while somebody watches leaves the scale that was right before it.
+  function grow(drawn, indices, ys) {
+    const changes = {};
+    indices.forEach((index, at) => {
+      const axis = drawn.data[index].yaxis.replace("y", "yaxis");
+      const [low, high] = changes[`${axis}.range`] || drawn.layout[axis].range;
+      const values = ys[at].filter((value) => value !== null);
+      const [least, most] = [Math.min(low, ...values), Math.max(high, ...values)];
+      const air = (most - least) * 0.1;
+      if (least < low || most > high) changes[`${axis}.range`] = [least < low ? least - air : low, most > high ? most + air : high];
+    });
+    return changes;
+  }
+
   function append(drawn) {
     const readings = waiting.splice(0);
     const meta = drawn?.layout?.meta;
@@ -60,20 +74,20 @@
     });
     if (!indices.length) return;
     const newest = Math.max(...readings.map((reading) => reading.measured_at_ms)) + meta.offset;
-    window.Plotly.extendTraces(drawn, { x: xs, y: ys }, indices, { x: kept, y: kept }).then(() => moveOn(drawn, meta, newest));
+    window.Plotly.extendTraces(drawn, { x: xs, y: ys }, indices, { x: kept, y: kept }).then(() => moveOn(drawn, meta, newest, grow(drawn, indices, ys)));
   }
 
   // The window follows the newest reading while it shows now; somebody who zoomed into the past is left alone.
-  function moveOn(drawn, meta, newest) {
+  function moveOn(drawn, meta, newest, changes) {
     const end = drawn.layout.xaxis.range[1];
     const shownUntil = typeof end === "number" ? end : Date.parse(`${String(end).replace(" ", "T")}Z`);
-    if (newest <= shownUntil || newest - shownUntil > meta.span / 4) return;
-    const changes = { "xaxis.range": [newest - meta.span, newest] };
+    const follows = newest > shownUntil && newest - shownUntil <= meta.span / 4;
+    if (!follows) return Object.keys(changes).length ? window.Plotly.relayout(drawn, changes) : null;
+    changes["xaxis.range"] = [newest - meta.span, newest];
     drawn.layout.shapes.forEach((shape, index) => { if (shape.name === "open") changes[`shapes[${index}].x1`] = newest; });
     const edges = [];
     drawn.data.forEach((trace, index) => { if (trace.meta?.role === "edge") edges.push(index); });
     const wide = edges.map(() => [newest - meta.span, newest]);
-    if (edges.length) window.Plotly.update(drawn, { x: wide }, changes, edges);
-    else window.Plotly.relayout(drawn, changes);
+    return edges.length ? window.Plotly.update(drawn, { x: wide }, changes, edges) : window.Plotly.relayout(drawn, changes);
   }
 })();

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+from dash import Input, Output, State, dcc, html
 
 from dashboard import evidence, sensors
 from dashboard.chart import ROW_PX, TOP_PX, Span, expectations, figure
 from dashboard.desk import Desk, Reader
 from dashboard.elements import (
+    Attributes,
     Child,
     ago,
     badge,
@@ -27,6 +28,7 @@ from dashboard.elements import (
 )
 from dashboard.facts import Anomaly, Device, Model, Sensor, Series, fact, facts
 from dashboard.guard import guarded
+from dashboard.index import Index
 from dashboard.language import Words
 from dashboard.pages.anomalies import timeline
 from dashboard.pages.fleet import state_of
@@ -69,7 +71,7 @@ async def show(reader: Reader, *, query: Mapping[str, str], site: str, device: s
     return device, children
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Index, desk: Desk) -> None:
     """The words around the chart follow the alarm; the chart itself is fed by the stream."""
 
     @app.callback(
@@ -91,8 +93,8 @@ def register(app: Dash, desk: Desk) -> None:
         told = await guarded(reader, reader.say("The device could not be loaded"), ask)
         return told if isinstance(told, tuple) else (told, [])
 
-    app.clientside_callback(
-        ClientsideFunction("ronda", "coloured"),
+    app.in_browser(
+        "coloured",
         Output("chart", "figure"),
         Input("chart-figure", "data"),
         Input("scheme", "data"),
@@ -132,31 +134,47 @@ def _head(view: View, reader: Reader) -> list[Child]:
     current = view.chosen if view.chosen and view.chosen.active else None
     words: list[Child] = [state_word(state, say)]
     if current is not None:
-        words = [say("{state} since {time}, {length}", state=state_word(state, say),
-                     time=say.when(current.since_ms, reader.now_ms), length=say.length(reader.now_ms - current.since_ms))]
-    seen = say("never seen") if device.last_seen_ms is None else html.Span(
-        [say("seen"), " ", ago(device.last_seen_ms, reader.now_ms, say, f"{device.site}/{device.device}")]
+        words = [
+            say(
+                "{state} since {time}, {length}",
+                state=state_word(state, say),
+                time=say.when(current.since_ms, reader.now_ms),
+                length=say.length(reader.now_ms - current.since_ms),
+            )
+        ]
+    seen = (
+        say("never seen")
+        if device.last_seen_ms is None
+        else html.Span(
+            [say("seen"), " ", ago(device.last_seen_ms, reader.now_ms, say, f"{device.site}/{device.device}")]
+        )
     )
     metrics = device.metrics or []
-    facts_ = [html.Span(device.site), html.Span(say.count("{n} sensor", "{n} sensors", len(metrics))), html.Span(seen),
-              html.Span(device.origin)]
+    facts_ = [
+        html.Span(device.site),
+        html.Span(say.count("{n} sensor", "{n} sensors", len(metrics))),
+        html.Span(seen),
+        html.Span(device.origin),
+    ]
     lead = evidence.sentence(view.chosen, say) if view.chosen else say("No anomaly of this device so far.")
-    past = [marked("no_data", say, say("Earlier, cleared:")), " "] if view.chosen and current is None else []
+    past: list[Child] = (
+        [marked("no_data", say, say("Earlier, cleared:")), " "] if view.chosen and current is None else []
+    )
     return [
-        html.P([dcc.Link(say("Fleet"), href="/ui/"), html.Span(" › ", className="t3"), device.device],
-               className="crumbs s12 t2"),
+        html.P(
+            [dcc.Link(say("Fleet"), href="/ui/"), html.Span(" › ", className="t3"), device.device],
+            className="crumbs s12 t2",
+        ),
         html.Div([html.H1(device.device, className="asset"), badge(state, *words)], className="row gap wrap-row"),
         html.P(facts_, className="dotted s12 t2"),
         html.P([*past, lead], className="lead"),
     ]
 
 
-def _chart_card(
-    view: View, series: Sequence[Series], span: Span, query: Mapping[str, str], reader: Reader
-) -> html.Div:
+def _chart_card(view: View, series: Sequence[Series], span: Span, query: Mapping[str, str], reader: Reader) -> html.Div:
     say = reader.say
     shown = [anomaly for anomaly in view.anomalies if _overlaps(anomaly, span)]
-    head = html.Div([html.H2(say("Sensors")), _legend(say), _ranges(query, say)], className="card-head")
+    head = html.Div([html.H2(say("Sensors")), _legend(say), _ranges(query, span, say)], className="card-head")
     if not any(line.values for line in series):
         why = say("Nothing was stored in this time. Choose a longer range, or look whether the device is connected.")
         return card(head, html.Div([html.H2(say("No readings in this range")), html.P(why)], className="pad"))
@@ -164,13 +182,23 @@ def _chart_card(
     ranked = sorted(series, key=lambda line: -_share(expected.get(line.name)))
     drawn = [view.chosen] if view.chosen and not shown else shown
     picture = figure(ranked, span, drawn, say, site=view.device.site, device=view.device.device)
-    labels = html.Div([_label(line, expected.get(line.name), view, say) for line in ranked], className="labels",
-                      style={"paddingTop": TOP_PX})
-    graph = dcc.Graph(id="chart", responsive=True, config={"displayModeBar": False, "scrollZoom": False,
-                                                           "doubleClick": "reset", "displaylogo": False},
-                      style={"height": picture["layout"]["height"]})
-    return card(head, dcc.Store(id="chart-figure", data=picture),
-                html.Div([labels, html.Div(graph, className="graph")], className="chart-rows"), className="chart-card")
+    labels = html.Div(
+        [_label(line, expected.get(line.name), view, say) for line in ranked],
+        className="labels",
+        style={"paddingTop": TOP_PX},
+    )
+    graph = dcc.Graph(
+        id="chart",
+        responsive=True,
+        config={"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset", "displaylogo": False},
+        style={"height": picture["layout"]["height"]},
+    )
+    return card(
+        head,
+        dcc.Store(id="chart-figure", data=picture),
+        html.Div([labels, html.Div(graph, className="graph")], className="chart-rows"),
+        className="chart-card",
+    )
 
 
 def _label(line: Series, sensor: Sensor | None, view: View, say: Words) -> html.Div:
@@ -178,37 +206,47 @@ def _label(line: Series, sensor: Sensor | None, view: View, say: Words) -> html.
     device = f"{view.device.site}/{view.device.device}"
     now = say.value(value, line.unit) if value is not None else "–"
     hue = tone(view.chosen.severity) if view.chosen and view.chosen.active else None
-    limits: dict[str, str] = {}
+    limits: Attributes = {}
     outside = False
     if sensor is not None and hue is not None:
         limits = data(low=str(sensor.expected_low), high=str(sensor.expected_high), tone=hue)
         outside = value is not None and not sensor.expected_low <= value <= sensor.expected_high
     against = say("expected {span}", span=sensors.say_range(sensor, say)) if sensor else ""
     return html.Div(
-        [html.Span(sensors.label(line.name, say), className="m"),
-         html.B(now, className=f"value x-{hue}" if outside else "value",
-                **data(live=device, metric=line.name, unit=line.unit), **limits),
-         html.Span(against, className="s11 t2")],
-        className="label", style={"height": ROW_PX},
+        [
+            html.Span(sensors.label(line.name, say), className="m"),
+            html.B(
+                now,
+                className=f"value x-{hue}" if outside else "value",
+                **data(live=device, metric=line.name, unit=line.unit),
+                **limits,
+            ),
+            html.Span(against, className="s11 t2"),
+        ],
+        className="label",
+        style={"height": ROW_PX},
     )
 
 
 def _legend(say: Words) -> html.P:
     return html.P(
-        [html.Span([html.I(className="key seen"), say("seen")]),
-         html.Span([html.I(className="key ribbon"), say("expected range")]),
-         html.Span([html.I(className="key outside"), say("outside it")])],
+        [
+            html.Span([html.I(className="key seen"), say("seen")]),
+            html.Span([html.I(className="key ribbon"), say("expected range")]),
+            html.Span([html.I(className="key outside"), say("outside it")]),
+        ],
         className="legend s12 t2 grow",
     )
 
 
-def _ranges(query: Mapping[str, str], say: Words) -> html.Div:
-    chosen = query.get("range") or ("" if query.get("anomaly") else _DEFAULT_RANGE)
+def _ranges(query: Mapping[str, str], span: Span, say: Words) -> html.Div:
+    length = span.until_ms - span.since_ms
+    chosen = next((key for key, shown in RANGES_MS.items() if shown == length), "")
     kept = {"anomaly": query["anomaly"]} if query.get("anomaly") else {}
     words = {"15m": "15 min", "1h": "1 h", "6h": "6 h", "24h": "24 h"}
-    return segmented(say("Time shown"), [
-        (words[key], "?" + urlencode({**kept, "range": key}), key == chosen) for key in RANGES_MS
-    ])
+    return segmented(
+        say("Time shown"), [(words[key], "?" + urlencode({**kept, "range": key}), key == chosen) for key in RANGES_MS]
+    )
 
 
 def _aside(view: View, reader: Reader) -> list[Child]:
@@ -217,8 +255,10 @@ def _aside(view: View, reader: Reader) -> list[Child]:
     if chosen is not None:
         head = html.Div([html.H2(say("Share of the anomaly"))], className="card-head")
         parts.append(card(head, evidence.shares(chosen, say)))
-        told = html.Div([html.H2(say("Timeline"), className="grow"),
-                         html.Code(chosen.correlation_id, className="s12 t2 el")], className="card-head")
+        told = html.Div(
+            [html.H2(say("Timeline"), className="grow"), html.Code(chosen.correlation_id, className="s12 t2 el")],
+            className="card-head",
+        )
         parts.append(card(told, timeline(chosen, reader)))
     parts.append(card(html.Div(html.H2(say("Model")), className="card-head"), _model(view, reader)))
     return parts
@@ -231,8 +271,10 @@ def _model(view: View, reader: Reader) -> Child:
         why = say("Ronda learns what is normal from this device's first readings; then it judges. No model yet.")
         return html.P([glyph("learning"), why], className="pad t2")
     pairs: list[Child] = [
-        html.Dt(say("Version")), html.Dd(say("{name} version {version}", name=model.name, version=model.version)),
-        html.Dt(say("Run")), html.Dd(html.Code(model.run_id[:12])),
+        html.Dt(say("Version")),
+        html.Dd(say("{name} version {version}", name=model.name, version=model.version)),
+        html.Dt(say("Run")),
+        html.Dd(html.Code(model.run_id[:12])),
     ]
     if model.trained_through_ms:
         pairs += [html.Dt(say("Trained up to")), html.Dd(say.when(model.trained_through_ms, reader.now_ms))]
@@ -252,5 +294,7 @@ def _overlaps(anomaly: Anomaly, span: Span) -> bool:
 
 def _unknown(site: str, device: str, say: Words) -> list[Child]:
     why = say("No device {device} has ever sent a reading from {site}, and none was added.", device=device, site=site)
-    return [html.H1(device, className="page-title"),
-            empty(say("Unknown device"), why, dcc.Link(say("To the fleet"), href="/ui/", className="btn s"))]
+    return [
+        html.H1(device, className="page-title"),
+        empty(say("Unknown device"), why, dcc.Link(say("To the fleet"), href="/ui/", className="btn s")),
+    ]

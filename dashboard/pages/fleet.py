@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from dash import Dash, Input, Output, State, dcc, html
+from dash import Input, Output, State, dcc, html
 
 from contract.errors import TransientError
 from dashboard import sensors
 from dashboard.desk import Desk, Reader
-from dashboard.elements import Child, ago, badge, card, data, empty, glyph, marked, spark, state_word, tone
+from dashboard.elements import Attributes, Child, ago, badge, card, data, empty, glyph, marked, spark, state_word, tone
 from dashboard.evidence import sentence, top_sensor
 from dashboard.facts import Anomaly, Device, Series, facts
 from dashboard.guard import guarded
+from dashboard.index import Index
 from dashboard.language import Words
 from ronda.client import ApiError
 
@@ -56,7 +57,7 @@ async def show(reader: Reader, *, query: Mapping[str, str]) -> tuple[str, Child]
     ]
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Index, desk: Desk) -> None:
     """The page renews itself when an alarm changes, and every few seconds."""
 
     @app.callback(
@@ -79,18 +80,35 @@ async def _content(reader: Reader, wanted: str) -> list[Child]:
     devices = facts(Device, await reader.api.devices())
     if not devices:
         return [_heading(devices, reader), _nobody(reader.say)]
-    chosen = [device for device in devices if wanted in ("", state_of(device))]
+    # A demonstration machine at rest is shown to those who ask for it: there are a dozen, and nobody waits for them.
+    chosen = [device for device in devices if state_of(device) == wanted or not (wanted or _rests(device))]
     tiles = await _tiles(reader, chosen)
     groups = [
         _group(reader.say("Needs attention"), "", [t for t in tiles if t.state in _ATTENTION], "wide", reader),
-        _group(reader.say("Not judged right now"), reader.say("no data, learning or resting: Ronda cannot vouch for these"),
-               [t for t in tiles if t.state in _NOT_JUDGED], "small", reader),
+        _group(
+            reader.say("Not judged right now"),
+            reader.say("no data, learning or resting: Ronda cannot vouch for these"),
+            [t for t in tiles if t.state in _NOT_JUDGED],
+            "small",
+            reader,
+        ),
         _group(reader.say("Healthy"), "", [t for t in tiles if t.state == "healthy"], "small", reader),
     ]
     hidden = len(chosen) - len(tiles)
-    more = [html.P(reader.say.count("{n} more device is not shown; choose a state above.",
-                                    "{n} more devices are not shown; choose a state above.", hidden),
-                   className="t3")] if hidden > 0 else []
+    more = (
+        [
+            html.P(
+                reader.say.count(
+                    "{n} more device is not shown; choose a state above.",
+                    "{n} more devices are not shown; choose a state above.",
+                    hidden,
+                ),
+                className="t3",
+            )
+        ]
+        if hidden > 0
+        else []
+    )
     nothing = [] if tiles else [_none_in_state(wanted, reader.say)]
     return [_heading(devices, reader), _summary(devices, wanted, reader), *groups, *more, *nothing]
 
@@ -115,6 +133,10 @@ async def _tile(reader: Reader, device: Device, alarms: Mapping[tuple[str, str],
     return Tile(device, state_of(device), anomaly, {each.name: each for each in series})
 
 
+def _rests(device: Device) -> bool:
+    return state_of(device) == "resting"
+
+
 def _rank(device: Device) -> int:
     state = state_of(device)
     return ORDER.index(state) if state in ORDER else len(ORDER)
@@ -122,9 +144,13 @@ def _rank(device: Device) -> int:
 
 def _heading(devices: Sequence[Device], reader: Reader) -> html.Div:
     say = reader.say
-    silent = sum(state_of(device) == "no_data" for device in devices)
-    told = say.count("{n} device, {reporting} not silent", "{n} devices, {reporting} not silent", len(devices),
-                     reporting=say.number(len(devices) - silent))
+    silent = sum(state_of(device) in ("no_data", "resting") for device in devices)
+    told = say.count(
+        "{n} device, {reporting} reporting",
+        "{n} devices, {reporting} reporting",
+        len(devices),
+        reporting=say.number(len(devices) - silent),
+    )
     return html.Div([html.H1(say("Fleet")), html.Span(told, className="t3")], className="page-title")
 
 
@@ -143,23 +169,45 @@ def _state_tile(state: str, devices: Sequence[Device], wanted: str, say: Words) 
 def _group(title: str, hint: str, tiles: Sequence[Tile], size: str, reader: Reader) -> html.Section | None:
     if not tiles:
         return None
-    head = html.H2([title, " ", html.Span(reader.say.number(len(tiles)), className="t3 m"), " ",
-                    html.Span(hint, className="t3 s12 r")], className="sec")
+    head = html.H2(
+        [
+            title,
+            " ",
+            html.Span(reader.say.number(len(tiles)), className="t3 m"),
+            " ",
+            html.Span(hint, className="t3 s12 r"),
+        ],
+        className="sec",
+    )
     make = _attention if size == "wide" else _small
     return html.Section([head, html.Div([make(tile, reader) for tile in tiles], className=f"cards {size}")])
 
 
 def _attention(tile: Tile, reader: Reader) -> dcc.Link:
     say, device, anomaly = reader.say, tile.device, tile.anomaly
-    head = html.Div([html.Span(device.device, className="name"), html.Span(device.site, className="t3 s12 grow"),
-                     badge(tile.state, state_word(tile.state, say))], className="row")
+    head = html.Div(
+        [
+            html.Span(device.device, className="name"),
+            html.Span(device.site, className="t3 s12 grow"),
+            badge(tile.state, state_word(tile.state, say)),
+        ],
+        className="row",
+    )
     if anomaly is None:
         return _link(device, [head], f"attention e-{tone(tile.state)}")
     foot = html.Div(
         [
             html.Span([say("Score"), " ", html.B(say.number(anomaly.score, 2))]),
-            html.Span([say("Since"), " ", html.B(say.when(anomaly.since_ms, reader.now_ms)), " ",
-                       say.length(reader.now_ms - anomaly.since_ms)], className="grow"),
+            html.Span(
+                [
+                    say("Since"),
+                    " ",
+                    html.B(say.when(anomaly.since_ms, reader.now_ms)),
+                    " ",
+                    say.length(reader.now_ms - anomaly.since_ms),
+                ],
+                className="grow",
+            ),
             _seen(device, reader),
         ],
         className="row foot-row s12 t2",
@@ -176,10 +224,14 @@ def _evidence_row(tile: Tile, anomaly: Anomaly, reader: Reader) -> html.Div | No
     line = tile.series.get(sensor.name)
     now = _last(line) if line else None
     shown = say.value(now, sensor.unit) if now is not None else sensors.seen(sensor, say)
-    facts_ = html.Div([html.Span(name, className="s12 t2"),
-                       html.B(shown, **_live(tile.device, sensor.name, sensor.unit)),
-                       html.Span(say("expected {span}", span=sensors.say_range(sensor, say)), className="s12 t2")],
-                      className="col")
+    facts_ = html.Div(
+        [
+            html.Span(name, className="s12 t2"),
+            html.B(shown, **_live(tile.device, sensor.name, sensor.unit)),
+            html.Span(say("expected {span}", span=sensors.say_range(sensor, say)), className="s12 t2"),
+        ],
+        className="col",
+    )
     return html.Div([_line(line, name, anomaly), facts_], className="row gap")
 
 
@@ -188,8 +240,13 @@ def _line(line: Series | None, name: str, anomaly: Anomaly) -> html.Span | None:
         return None
     sensor = top_sensor(anomaly)
     begins = next((i for i, at in enumerate(line.measured_at_ms) if at >= anomaly.since_ms), None)
-    shape = {"v": line.values, "low": sensor.expected_low if sensor else None,
-             "high": sensor.expected_high if sensor else None, "band": begins, "tone": tone(anomaly.severity)}
+    shape = {
+        "v": line.values,
+        "low": sensor.expected_low if sensor else None,
+        "high": sensor.expected_high if sensor else None,
+        "band": begins,
+        "tone": tone(anomaly.severity),
+    }
     return spark(name, shape, "spark grow")
 
 
@@ -212,7 +269,7 @@ def _seen(device: Device, reader: Reader) -> Child:
     return ago(device.last_seen_ms, reader.now_ms, reader.say, f"{device.site}/{device.device}")
 
 
-def _live(device: Device, metric: str, unit: str) -> dict[str, str]:
+def _live(device: Device, metric: str, unit: str) -> Attributes:
     return data(live=f"{device.site}/{device.device}", metric=metric, unit=unit)
 
 
@@ -232,5 +289,9 @@ def _nobody(say: Words) -> html.Div:
 
 def _none_in_state(state: str, say: Words) -> html.Div:
     back = dcc.Link(say("Show all devices"), href="/ui/", className="btn s")
-    return card(html.H2([glyph(state), say("No device is in this state: {state}", state=state_word(state, say))]),
-                html.P(say("The others are hidden by your choice above.")), back, className="note")
+    return card(
+        html.H2([glyph(state), say("No device is in this state: {state}", state=state_word(state, say))]),
+        html.P(say("The others are hidden by your choice above.")),
+        back,
+        className="note",
+    )

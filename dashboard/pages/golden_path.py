@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import Input, Output, State, dcc, html, no_update
 
 from dashboard import banner, golden_view
 from dashboard.desk import Desk, Reader
-from dashboard.elements import Child, aria, data, icon
+from dashboard.elements import Child, aria, data, icon, store
 from dashboard.facts import Anomaly, MailSummary, Trace, fact, facts
 from dashboard.guard import guarded
+from dashboard.index import Index
 from dashboard.language import Words
 from dashboard.story import Outcome, outcome, total_ms
 from ronda.client import ApiError
@@ -28,24 +29,29 @@ async def show(reader: Reader, *, query: Mapping[str, str]) -> tuple[str, Child]
     """The page at `/ui/golden-path`; `?id=` tells an earlier round again."""
     say = reader.say
     title = say("🚀 End-to-End Flow Demo")
-    lead = say("A reading out of the ordinary travels the real chain, from the sensor to the e-mail, with the time of every hop.")
+    lead = say(
+        "A reading out of the ordinary travels the real chain, from the sensor to the e-mail, "
+        "with the time of every hop."
+    )
     known = query.get("id")
     run: Run | None = {"id": known, "began_ms": 0, "fault": ""} if known else None
     fault = html.Div([html.Label(say("Fault"), htmlFor="fault-choice"), _faults(say)], className="field")
     button = html.Button([icon("play"), say("Simulate Anomaly Ingestion")], id="simulate", className="btn p")
     return title, [
         dcc.Store(id="run", data=run),
-        dcc.Store(id="fault", data=DEFAULT_FAULT),
-        dcc.Store(id="trace-pulse", data=0),
-        dcc.Store(id="settled", data=run is None),
+        store("fault", DEFAULT_FAULT),
+        store("trace-pulse", 0),
+        dcc.Store(id="settled"),
         dcc.Interval(id="look", interval=_LOOK_MS, disabled=run is None),
-        html.Div([html.Div([html.H1(title), html.P(lead, className="t2")], className="grow"), fault, button],
-                 className="page-title actions"),
+        html.Div(
+            [html.Div([html.H1(title), html.P(lead, className="t2")], className="grow"), fault, button],
+            className="page-title actions",
+        ),
         html.Div(golden_view.before(say), id="round", **aria(live="polite", busy="false")),
     ]
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register(app: Index, desk: Desk) -> None:
     """The click, and the narration that follows it."""
 
     @app.callback(
@@ -76,8 +82,8 @@ def register(app: Dash, desk: Desk) -> None:
         State("settled", "data"),
         prevent_initial_call=True,
     )
-    async def narrate(run: Run | None, _: int, __: int | None, settled: bool) -> tuple[Any, Any, Any]:
-        if run is None or (settled and ctx.triggered_id != "run"):
+    async def narrate(run: Run | None, _: int, __: int | None, settled: str | None) -> tuple[Any, Any, Any]:
+        if run is None or settled == run["id"]:
             return no_update, no_update, no_update
         reader = desk.reader()
 
@@ -86,13 +92,11 @@ def register(app: Dash, desk: Desk) -> None:
 
         told = await guarded(reader, reader.say("The trace could not be read"), ask)
         if not isinstance(told, tuple):
-            return told, True, True
+            return told, run["id"], True
         children, state = told
-        return children, state.settled, state.settled
+        return children, run["id"] if state.settled else None, state.settled
 
-    app.clientside_callback(
-        ClientsideFunction("ronda", "follow"), Input("run", "data"), prevent_initial_call=True
-    )
+    app.in_browser("follow", Input("run", "data"))
 
 
 async def _round(reader: Reader, run: Run) -> tuple[Child, Outcome]:
@@ -105,8 +109,10 @@ async def _round(reader: Reader, run: Run) -> tuple[Child, Outcome]:
         banner.banner(trace, state, reader.say),
         golden_view.way_card(trace, state, reader.say),
         html.Div(
-            [golden_view.narration_card(trace, total_ms(trace), reader.say),
-             golden_view.mail_card(trace, state, mail, anomaly, reader.say)],
+            [
+                golden_view.narration_card(trace, total_ms(trace), reader.say),
+                golden_view.mail_card(trace, state, mail, anomaly, reader.say),
+            ],
             className="two-thirds",
         ),
     ]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-
 from dash import dcc, html
 
 from dashboard.desk import Reader
@@ -13,62 +10,65 @@ from dashboard.facts import Mail, MailSummary, fact, facts
 from dashboard.language import Words
 
 MAILS_SHOWN = 100
-# A mail is foreign text: no scripts, no forms, no remote pictures, whatever it says of itself. `style` is inline by
-# the nature of mail; its own pictures are put into it as data. Links open a new page, outside the frame.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; font-src 'none'; form-action 'none'"
-_HEAD = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><base target="_blank">'
-_CID = re.compile(r"cid:([^\"'\s)>]+)")
 
 
-async def show_all(reader: Reader, *, query: Mapping[str, str]) -> tuple[str, Child]:
+async def show_all(reader: Reader, **_: object) -> tuple[str, Child]:
     """The page at `/ui/mail`, newest first."""
     say = reader.say
     mails = facts(MailSummary, await reader.api.mails(MAILS_SHOWN))
     title = say("Mail")
-    head = html.Div([html.H1(title), html.Span(say("received by the local mail server"), className="t3")],
-                    className="page-title")
+    head = html.Div(
+        [html.H1(title), html.Span(say("received by the local mail server"), className="t3")], className="page-title"
+    )
     if not mails:
         return title, [head, _no_mails(say)]
     rows = [_line(mail, reader) for mail in mails]
     return title, [head, html.Ol(rows, className="card rows mails", **aria(label=say("Mails, newest first")))]
 
 
-async def show_one(reader: Reader, *, query: Mapping[str, str], mail_id: str) -> tuple[str, Child]:
+async def show_one(reader: Reader, *, mail_id: str, **_: object) -> tuple[str, Child]:
     """The page at `/ui/mail/{id}`: the mail as its reader sees it, in a frame that can run nothing."""
     say = reader.say
     mail = fact(Mail, await reader.api.mail(mail_id))
     back = dcc.Link([icon("back"), say("All mails")], href="/ui/mail", className="btn s")
     facts_ = html.Dl(
         [
-            html.Dt(say("From")), html.Dd(mail.sender), html.Dt(say("To")), html.Dd(", ".join(mail.recipients)),
-            html.Dt(say("Received")), html.Dd(say.clock(mail.received_at_ms)),
-            html.Dt(say("Correlation id")), html.Dd(_trace(mail)),
+            html.Dt(say("From")),
+            html.Dd(mail.sender),
+            html.Dt(say("To")),
+            html.Dd(mail.to),
+            html.Dt(say("Received")),
+            html.Dd(say.clock(mail.received_at_ms)),
+            html.Dt(say("Correlation id")),
+            html.Dd(_trace(mail)),
         ],
         className="pairs",
     )
-    frame = html.Iframe(srcDoc=document(mail), title=say("The mail"), className="mail-frame",
-                        sandbox="allow-popups allow-popups-to-escape-sandbox")
-    plain = html.Details([html.Summary(say("The text part")), html.Pre(mail.text)], className="card plain")
-    return mail.subject, [html.P(back, className="back"), html.H1(mail.subject, className="page-title"), facts_, frame, plain]
-
-
-def document(mail: Mail) -> str:
-    """The mail's HTML with its own pictures in place, behind a policy that lets nothing else in."""
-    pictures = {image.content_id: f"data:{image.media_type};base64,{image.base64}" for image in mail.images}
-    body = mail.html if mail.html is not None else f"<pre>{_escaped(mail.text)}</pre>"
-    return _HEAD + _CID.sub(lambda match: pictures.get(match[1], match[0]), body)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    # A mail is foreign text: no scripts, no forms, and no way to reach this page; its links open one of their own.
+    frame = (
+        html.Iframe(
+            srcDoc=mail.html,
+            title=say("The mail"),
+            className="mail-frame",
+            sandbox="allow-popups allow-popups-to-escape-sandbox",
+        )
+        if mail.html
+        else None
+    )
+    plain = html.Details(
+        [html.Summary(say("The text part")), html.Pre(mail.text)], className="card plain", open=not mail.html
+    )
+    head = [html.P(back, className="back"), html.H1(mail.subject, className="page-title"), facts_]
+    return mail.subject, [*head, frame, plain]
 
 
 def _line(mail: MailSummary, reader: Reader) -> html.Li:
     say = reader.say
     cells = [
-        html.Span([html.B(mail.subject), html.Br(),
-                   html.Span(say("to {people}", people=", ".join(mail.recipients)), className="t2 s12")],
-                  className="what"),
+        html.Span(
+            [html.B(mail.subject), html.Br(), html.Span(say("to {people}", people=mail.to), className="t2 s12")],
+            className="what",
+        ),
         html.Span(say.when(mail.received_at_ms, reader.now_ms), className="num when m"),
     ]
     return html.Li(dcc.Link(cells, href=f"/ui/mail/{mail.id}", className="line"))
@@ -81,6 +81,10 @@ def _trace(mail: Mail) -> Child:
 
 
 def _no_mails(say: Words) -> html.Div:
-    why = say("Mails appear here when an anomaly is notified and no mail server of your own is set "
-              "(EMAIL_SMTP_HOST). With one set, look into its mailbox.")
-    return empty(say("No mails yet"), why, dcc.Link(say("Try the golden path"), href="/ui/golden-path", className="btn s"))
+    why = say(
+        "Mails appear here when an anomaly is notified and no mail server of your own is set "
+        "(EMAIL_SMTP_HOST). With one set, look into its mailbox."
+    )
+    return empty(
+        say("No mails yet"), why, dcc.Link(say("Try the golden path"), href="/ui/golden-path", className="btn s")
+    )

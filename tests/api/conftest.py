@@ -118,7 +118,10 @@ class Trail:
     """The Historian's view of the hops."""
 
     def __init__(self, store: HopStore) -> None:
-        self.record = store.store
+        self._store = store
+
+    async def record(self, hops):
+        await self._store.store(hops)
 
 
 class Machines:
@@ -158,5 +161,3 @@ async def until(asked: Callable[[], object], within_s: float = 10.0) -> None:
     async with asyncio.timeout(within_s):
         while not asked():
             await asyncio.sleep(0.01)
-
-

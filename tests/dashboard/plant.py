@@ -19,12 +19,27 @@ METRICS = [
     {"name": "pressure_bar", "unit": "bar", "low": -1.0, "high": 16.0},
     {"name": "flow_lpm", "unit": "l/min", "low": 0.0, "high": 400.0},
 ]
-LEVELS = {"vibration_de_rms_g": 0.215, "motor_temperature_c": 58.2, "current_a": 11.6, "pressure_bar": 4.19,
-          "flow_lpm": 117.0}
-WIDTHS = {"vibration_de_rms_g": 0.025, "motor_temperature_c": 1.2, "current_a": 0.35, "pressure_bar": 0.12,
-          "flow_lpm": 3.0}
-MODEL = {"name": "plant-1.pump-07", "version": "14", "run_id": "4e1c9ab2f0d94c11", "trained_through_ms": NOW_MS - 7_200_000,
-         "promoted_at_ms": NOW_MS - 7_100_000}
+LEVELS = {
+    "vibration_de_rms_g": 0.215,
+    "motor_temperature_c": 58.2,
+    "current_a": 11.6,
+    "pressure_bar": 4.19,
+    "flow_lpm": 117.0,
+}
+WIDTHS = {
+    "vibration_de_rms_g": 0.025,
+    "motor_temperature_c": 1.2,
+    "current_a": 0.35,
+    "pressure_bar": 0.12,
+    "flow_lpm": 3.0,
+}
+MODEL = {
+    "name": "plant-1.pump-07",
+    "version": "14",
+    "run_id": "4e1c9ab2f0d94c11",
+    "trained_through_ms": NOW_MS - 7_200_000,
+    "promoted_at_ms": NOW_MS - 7_100_000,
+}
 RECEIPT = "250 2.0.0 Ok: queued as 9A40E1B7"
 SENTENCE = {
     "en": "Vibration at the drive end is 0.52 g, 2.4 times what pump-07 shows when healthy.",
@@ -36,8 +51,17 @@ PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADh
 def device(name: str, state: str = "healthy", **more: Any) -> Json:
     """One entry of `/api/v1/devices`."""
     model = None if state == "learning" else {**MODEL, "name": f"{SITE}.{name}"}
-    told = {"site": SITE, "device": name, "origin": "emulator", "state": state, "last_seen_ms": NOW_MS - 800,
-            "metrics": METRICS, "model": model, "anomaly_id": None, "created_at_ms": NOW_MS - 9_000_000}
+    told = {
+        "site": SITE,
+        "device": name,
+        "origin": "emulator",
+        "state": state,
+        "last_seen_ms": NOW_MS - 800,
+        "metrics": METRICS,
+        "model": model,
+        "anomaly_id": None,
+        "created_at_ms": NOW_MS - 9_000_000,
+    }
     return told | more
 
 
@@ -45,15 +69,34 @@ def sensor(name: str, share: float, seen: float | None = None) -> Json:
     """One sensor of an anomaly's evidence."""
     level, width = LEVELS[name], WIDTHS[name]
     unit = next(metric["unit"] for metric in METRICS if metric["name"] == name)
-    return {"name": name, "unit": unit, "share": share, "seen": level if seen is None else seen, "expected": level,
-            "expected_low": level - width, "expected_high": level + width}
+    return {
+        "name": name,
+        "unit": unit,
+        "share": share,
+        "seen": level if seen is None else seen,
+        "expected": level,
+        "expected_low": level - width,
+        "expected_high": level + width,
+    }
 
 
 def notification(delivery: str = "delivered", **more: Any) -> Json:
     """A receipt."""
-    told = {"id": "n1", "anomaly_id": "a1", "site": SITE, "device": "pump-07", "decision": "first", "channel": "mail",
-            "delivery": delivery, "receipt": RECEIPT, "recipients": ["manutencao@plant-1.example"],
-            "message_id": "<1@ronda>", "suppressed": 0, "correlation_id": "9f2c-88342", "sent_at_ms": NOW_MS + 518}
+    told = {
+        "id": "n1",
+        "anomaly_id": "a1",
+        "site": SITE,
+        "device": "pump-07",
+        "decision": "first",
+        "channel": "mail",
+        "delivery": delivery,
+        "receipt": RECEIPT,
+        "recipients": ["manutencao@plant-1.example"],
+        "message_id": "<1@ronda>",
+        "suppressed": 0,
+        "correlation_id": "9f2c-88342",
+        "sent_at_ms": NOW_MS + 518,
+    }
     return told | more
 
 
@@ -63,12 +106,29 @@ def anomaly(number: int = 1, severity: str = "critical", **more: Any) -> Json:
     times = [since - 360_000 + 6_000 * i for i in range(100)]
     series = [wave("vibration_de_rms_g", at, since) for at in times]
     told = {
-        "id": f"a{number}", "site": SITE, "device": "pump-07", "phase": "raised", "active": True, "severity": severity,
-        "score": 2.38, "peak_score": 2.41, "since_ms": since, "raised_at_ms": since + 10_000,
-        "detected_at_ms": since + 10_020, "cleared_at_ms": None, "correlation_id": "9f2c-88342",
-        "sensors": [sensor("vibration_de_rms_g", 0.58, 0.52), sensor("motor_temperature_c", 0.27, 67.1),
-                    sensor("current_a", 0.08, 12.4), sensor("pressure_bar", 0.04), sensor("flow_lpm", 0.03)],
-        "sentence": SENTENCE, "model": MODEL, "notification": notification(),
+        "id": f"a{number}",
+        "site": SITE,
+        "device": "pump-07",
+        "phase": "raised",
+        "active": True,
+        "severity": severity,
+        "score": 2.38,
+        "peak_score": 2.41,
+        "since_ms": since,
+        "raised_at_ms": since + 10_000,
+        "detected_at_ms": since + 10_020,
+        "cleared_at_ms": None,
+        "correlation_id": "9f2c-88342",
+        "sensors": [
+            sensor("vibration_de_rms_g", 0.58, 0.52),
+            sensor("motor_temperature_c", 0.27, 67.1),
+            sensor("current_a", 0.08, 12.4),
+            sensor("pressure_bar", 0.04),
+            sensor("flow_lpm", 0.03),
+        ],
+        "sentence": SENTENCE,
+        "model": MODEL,
+        "notification": notification(),
         "notifications": [notification(sent_at_ms=since + 11_000)],
         "window": {"measured_at_ms": times, "series": {"vibration_de_rms_g": series}},
     }
@@ -110,39 +170,80 @@ class Plant:
         self.calls: list[tuple[str, Any]] = []
         self.refuses: ApiError | None = None
         self.known = [
-            device("pump-07", "critical", anomaly_id="a1"), device("compressor-02", "warning", anomaly_id="a2"),
-            device("pump-03"), device("mixer-01"), device("fan-03"), device("mixer-09", "learning"),
+            device("pump-07", "critical", anomaly_id="a1"),
+            device("compressor-02", "warning", anomaly_id="a2"),
+            device("pump-03"),
+            device("mixer-01"),
+            device("fan-03"),
+            device("mixer-09", "learning"),
             device("conveyor-04", "no_data", last_seen_ms=NOW_MS - 10_800_000),
             device("demo-1", origin="demo", last_seen_ms=NOW_MS - 60_000),
         ]
         quiet = [notification("suppressed", decision="cooldown", receipt="", recipients=[])]
         self.listed = [
             anomaly(),
-            anomaly(2, "warning", device="compressor-02", score=1.21, notification=quiet[0], notifications=quiet,
-                    sensors=[sensor("motor_temperature_c", 0.71, 61.3), sensor("current_a", 0.29)],
-                    sentence={"en": "Motor temperature is 61.3 °C, 1.9 °C above expected; the current is normal.",
-                              "pt": "A temperatura do motor é 61,3 °C, 1,9 °C acima do esperado; a corrente é normal."},
-                    since_ms=NOW_MS - 9_480_000, raised_at_ms=NOW_MS - 9_470_000),
-            anomaly(3, "warning", device="pump-03", phase="cleared", active=False, since_ms=NOW_MS - 86_400_000,
-                    raised_at_ms=NOW_MS - 86_390_000, cleared_at_ms=NOW_MS - 83_000_000, score=1.3),
+            anomaly(
+                2,
+                "warning",
+                device="compressor-02",
+                score=1.21,
+                notification=quiet[0],
+                notifications=quiet,
+                sensors=[sensor("motor_temperature_c", 0.71, 61.3), sensor("current_a", 0.29)],
+                sentence={
+                    "en": "Motor temperature is 61.3 °C, 1.9 °C above expected; the current is normal.",
+                    "pt": "A temperatura do motor é 61,3 °C, 1,9 °C acima do esperado; a corrente é normal.",
+                },
+                since_ms=NOW_MS - 9_480_000,
+                raised_at_ms=NOW_MS - 9_470_000,
+            ),
+            anomaly(
+                3,
+                "warning",
+                device="pump-03",
+                phase="cleared",
+                active=False,
+                since_ms=NOW_MS - 86_400_000,
+                raised_at_ms=NOW_MS - 86_390_000,
+                cleared_at_ms=NOW_MS - 83_000_000,
+                score=1.3,
+            ),
         ]
         self.story: Json = {}
         self.posted = [self.letter()]
 
     def letter(self) -> Json:
         """The mail of the first anomaly."""
-        html = ("<html><body style='font-family:sans-serif'><h2>pump-07</h2><p>Vibration 2.4 times normal</p>"
-                "<img src='cid:picture' alt='chart' width='40' height='40'><script>parent.hacked=1</script></body></html>")
-        return {"id": "m1", "received_at_ms": NOW_MS + 518, "sender": "ronda@localhost",
-                "recipients": ["manutencao@plant-1.example"], "subject": "▲ Critical: pump-07, vibration 2.4 times normal",
-                "correlation_id": "9f2c-88342", "headers": {}, "text": "pump-07: vibration 2.4 times normal",
-                "html": html,
-                "images": [{"content_id": "picture", "media_type": "image/png", "base64": PICTURE}]}
+        html = (
+            "<html><body style='font-family:sans-serif'><h2>pump-07</h2><p>Vibration 2.4 times normal</p>"
+            f"<img src='data:image/png;base64,{PICTURE}' alt='chart' width='40' height='40'>"
+            "<a href='https://elsewhere.example/'>open</a><script>parent.hacked=1</script></body></html>"
+        )
+        return {
+            "id": "m1",
+            "received_at_ms": NOW_MS + 518,
+            "sender": "ronda@localhost",
+            "to": "manutencao@plant-1.example",
+            "subject": "▲ Critical: pump-07, vibration 2.4 times normal",
+            "correlation_id": "9f2c-88342",
+            "headers": {},
+            "text": "pump-07: vibration 2.4 times normal",
+            "html": html,
+        }
 
     def tell_story(self, steps: list[Json], **more: Any) -> None:
         """What the trace says from now on."""
-        self.story = {"correlation_id": "9f2c-88342", "site": SITE, "device": "demo-1", "traced": True, "readings": 60,
-                      "steps": steps, "anomalies": [], "notifications": [], "rejected": []} | more
+        self.story = {
+            "correlation_id": "9f2c-88342",
+            "site": SITE,
+            "device": "demo-1",
+            "traced": True,
+            "readings": 60,
+            "steps": steps,
+            "anomalies": [],
+            "notifications": [],
+            "rejected": [],
+        } | more
 
     def _note(self, call: str, what: Any = None) -> None:
         self.calls.append((call, what))
@@ -157,13 +258,28 @@ class Plant:
         return {"items": self.known}
 
     async def ledger(self) -> Json:
-        return {"items": [{"site": SITE, "device": "pump-07", "counted": True, "sent": 8_412_077, "stored": 8_412_070,
-                           "rejected": 3, "pending": 4, "lost": 0}]}
+        return {
+            "items": [
+                {
+                    "site": SITE,
+                    "device": "pump-07",
+                    "counted": True,
+                    "sent": 8_412_077,
+                    "stored": 8_412_070,
+                    "rejected": 3,
+                    "pending": 4,
+                    "lost": 0,
+                }
+            ]
+        }
 
-    async def anomalies(self, *, site=None, device=None, phase=None, limit=None, cursor=None) -> Json:  # noqa: ANN001
+    async def anomalies(self, *, site=None, device=None, phase=None, limit=None, cursor=None) -> Json:
         self._note("anomalies", cursor)
-        items = [each for each in self.listed if (phase != "active" or each["active"])
-                 and (device is None or each["device"] == device)]
+        items = [
+            each
+            for each in self.listed
+            if (phase != "active" or each["active"]) and (device is None or each["device"] == device)
+        ]
         return {"items": items, "next": None}
 
     async def anomaly(self, anomaly_id: str) -> Json:
@@ -173,13 +289,20 @@ class Plant:
             raise ApiError(404, {"detail": f"no anomaly {anomaly_id}", "reason": "not_found", "request_id": "r-404"})
         return found
 
-    async def chart(self, site, device, *, since=None, until=None, points=2000) -> Json:  # noqa: ANN001
+    async def chart(self, site, device, *, since=None, until=None, points=2000) -> Json:
         self._note("chart", (site, device, since, until, points))
         until = until or self.now_ms
         ill = next((each["since_ms"] for each in self.listed if each["device"] == device and each["active"]), None)
         times = [int(since + (until - since) * i / (points - 1)) for i in range(points)]
-        series = [{"name": each["name"], "unit": each["unit"], "measured_at_ms": times,
-                   "values": [wave(each["name"], at, ill) for at in times]} for each in METRICS]
+        series = [
+            {
+                "name": each["name"],
+                "unit": each["unit"],
+                "measured_at_ms": times,
+                "values": [wave(each["name"], at, ill) for at in times],
+            }
+            for each in METRICS
+        ]
         return {"site": site, "device": device, "rows": points, "series": series}
 
     async def simulate(self, fault: str | None = None) -> Json:

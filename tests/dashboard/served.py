@@ -34,9 +34,7 @@ class Scripted:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._add_session()
         self._add_stream()
-        self.dash = create_dashboard(
-            self.app, lambda _: self.plant, clock_ms=lambda: self.plant.now_ms, time_zone=zone
-        )
+        self.dash = create_dashboard(self.app, lambda _: self.plant, clock_ms=lambda: self.plant.now_ms, time_zone=zone)
         self.app.middleware("http")(_gate)
 
     def say(self, kind: str, data: dict[str, Any], identity: str | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -69,7 +70,7 @@ async def test_devices_with_their_own_credentials_send_their_past_and_present(st
         await store.until(lambda: all(store.statuses(name)[-1:] == [b"offline"] for name in NAMES))
     for name in NAMES:
         times = store.times(name)
-        assert {later - earlier for earlier, later in zip(times, times[1:], strict=False)} == {1000}
+        assert {later - earlier for earlier, later in itertools.pairwise(times)} == {1000}
 
 
 async def test_a_broker_that_was_away_costs_no_reading(start, tmp_path):
@@ -84,12 +85,14 @@ async def test_a_broker_that_was_away_costs_no_reading(start, tmp_path):
             before = store.rows["pump-01"]
             await broker.broker.stop()
             await asyncio.sleep(3)
-            async with start(tmp_path, devices=users(), port=port) as again:
-                async with listening(again.bus("store"), SITE) as later:
-                    later.rows["pump-01"] = before
-                    reached = max(seq for _, seq in before) + 6
-                    await later.until(lambda: max(seq for _, seq in later.rows["pump-01"]) >= reached, WAIT_S)
-                    await stack.aclose()
+            async with (
+                start(tmp_path, devices=users(), port=port) as again,
+                listening(again.bus("store"), SITE) as later,
+            ):
+                later.rows["pump-01"] = before
+                reached = max(seq for _, seq in before) + 6
+                await later.until(lambda: max(seq for _, seq in later.rows["pump-01"]) >= reached, WAIT_S)
+                await stack.aclose()
     (boot,) = {boot for boot, _ in before}
     assert sorted(seq for _, seq in before) == list(range(len(before)))
     assert later.statuses("pump-01")

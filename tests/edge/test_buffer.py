@@ -94,7 +94,13 @@ def test_nothing_is_reported_lost_when_nothing_was_dropped():
 
 def test_a_message_carries_readings_of_one_mark_only():
     buffer = Buffer(BOOT, 10)
-    marks = [BACKFILL, BACKFILL, Mark(), Mark(traced=True, correlation_id="c-1"), Mark(traced=True, correlation_id="c-1")]
+    marks = [
+        BACKFILL,
+        BACKFILL,
+        Mark(),
+        Mark(traced=True, correlation_id="c-1"),
+        Mark(traced=True, correlation_id="c-1"),
+    ]
     for mark in marks:
         buffer.hold(0, (0.0,), mark)
     assert [seqs(buffer), seqs(buffer), seqs(buffer)] == [[0, 1], [2], [3, 4]]

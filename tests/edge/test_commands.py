@@ -40,7 +40,12 @@ def test_without_a_choice_a_bearing_wears():
         (b'{"id": "c-1"}', "c-1", "malformed", "exactly one of simulate, prepare, fault and stop"),
         (b'{"id": "c-1", "prepare": true, "simulate": {}}', "c-1", "malformed", "exactly one of"),
         (b'{"id": "c-1", "dance": true}', "c-1", "malformed", "unknown field `dance`"),
-        (b'{"id": "c-1", "simulate": {"fault": "gremlins"}}', "c-1", "unknown_fault", "'gremlins' is none of: imbalance,"),
+        (
+            b'{"id": "c-1", "simulate": {"fault": "gremlins"}}',
+            "c-1",
+            "unknown_fault",
+            "'gremlins' is none of: imbalance,",
+        ),
         (b'{"id": "c-1", "fault": {"kind": "imbalance", "seconds": 0}}', "c-1", "malformed", "seconds must be above 0"),
         (b'{"id": "c-1", "stop": {"seconds": 9999}}', "c-1", "malformed", "at most 3600"),
         (b'{"id": "c-1", "fault": {"kind": "gremlins", "seconds": 5}}', "c-1", "malformed", "gremlins"),

@@ -39,7 +39,11 @@ def test_a_golden_message_that_goes_through_the_ring_means_the_same(golden: Acce
     (payload,) = (uplink.message(buffer, batch) for batch in uplink.due(buffer))
     message = decode(payload, golden.site, golden.device)
     assert message.readings == golden.readings
-    assert (message.replayed, message.traced, message.correlation_id) == (mark.replayed, mark.traced, mark.correlation_id)
+    assert (message.replayed, message.traced, message.correlation_id) == (
+        mark.replayed,
+        mark.traced,
+        mark.correlation_id,
+    )
 
 
 def test_most_golden_messages_of_counting_devices_are_covered():

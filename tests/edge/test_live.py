@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -68,7 +69,7 @@ async def test_past_and_present_join_without_a_seam(broker, store, tmp_path):
     rows = store.rows[NAME]
     assert {boot for boot, _ in rows} == {BOOT}
     times = [rows[BOOT, seq][0] for seq in range(len(rows))]
-    assert {later - earlier for earlier, later in zip(times, times[1:], strict=False)} == {1000}
+    assert {later - earlier for earlier, later in itertools.pairwise(times)} == {1000}
     assert times[0] % 1000 == PHASE_MS
     expected = Pump(5).measure(times[0] // 1000, len(rows))
     assert [tuple(rows[BOOT, seq][1].values()) for seq in range(len(rows))] == expected
@@ -134,7 +135,7 @@ async def test_a_computer_that_slept_invents_no_readings(broker, store, tmp_path
         await store.until(lambda: store.times(NAME)[-1] >= 1_763_800_000_000 + 3_600_000)
     times = store.times(NAME)
     assert len(times) < 200
-    assert max(later - earlier for earlier, later in zip(times, times[1:], strict=False)) > 3_500_000
+    assert max(later - earlier for earlier, later in itertools.pairwise(times)) > 3_500_000
 
 
 async def test_the_status_is_online_then_offline_and_a_vanished_device_has_a_will(broker, store, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -109,7 +111,7 @@ def test_there_is_no_seam_between_two_blocks():
 
 def test_coloured_noise_has_unit_variance_and_its_correlation_time():
     blocks = [white(9, block, 1) for block in range(400)]
-    signal = np.concatenate([coloured(a[:, 0], b[:, 0], 20.0) for a, b in zip(blocks, blocks[1:], strict=False)])
+    signal = np.concatenate([coloured(a[:, 0], b[:, 0], 20.0) for a, b in itertools.pairwise(blocks)])
     assert signal.std() == pytest.approx(1.0, abs=0.05)
     assert np.corrcoef(signal[:-20], signal[20:])[0, 1] == pytest.approx(np.exp(-1), abs=0.05)
 

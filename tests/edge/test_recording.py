@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +45,7 @@ def test_decimal_commas_are_read_where_the_comma_separates_nothing():
 
 
 def test_rows_that_cannot_be_played_are_left_out_and_counted_by_reason():
-    text = "\n".join([
+    lines = [
         "datetime;a;b",
         "2020-03-09 15:56:30;1;2",
         "2020-03-09 15:56:31;;2",
@@ -54,8 +56,8 @@ def test_rows_that_cannot_be_played_are_left_out_and_counted_by_reason():
         "2020-03-09 15:56:29;1;2",
         "",
         "2020-03-09 15:56:35;3;4",
-    ])  # fmt: skip
-    recording = parse_recording(text)
+    ]
+    recording = parse_recording("\n".join(lines))
     assert recording.rows == ((1.0, 2.0), (3.0, 4.0))
     assert recording.skipped == {
         "missing or unreadable value": 3,
@@ -85,7 +87,10 @@ def test_columns_that_no_sensor_wrote_are_ignored_and_named():
         ("a;b\n1;2\n3;4\n", "none of its columns (a, b) can be read as dates"),
         ("datetime;state\n2020-03-09 15:56:30;on\n2020-03-09 15:56:31;off\n", "none of its columns holds measurements"),
         ("datetime;a;a\n2020-03-09 15:56:30;1;2\n", "two of its columns are called 'a'"),
-        ("datetime;a\n2020-03-09 15:56:30;1\n2020-03-09 15:56:29;1\n", "1 usable rows; left out: 1 with time going back"),
+        (
+            "datetime;a\n2020-03-09 15:56:30;1\n2020-03-09 15:56:29;1\n",
+            "left out: 1 with time going back",
+        ),
         ("datetime;a\n1;2;3\n1;2;3\n", "none of its rows has as many columns"),
         ("datetime;" + "x" * 65 + "\n2020-03-09 15:56:30;1\n2020-03-09 15:56:31;2\n", "1 to 64 printable"),
         ('datetime;a\n2020-03-09 15:56:30;"1\n' + "x" * 200_000, "not a table"),
@@ -114,9 +119,9 @@ def test_a_file_that_is_no_recording_is_named(tmp_path, name, content):
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(RecordingError, match="cannot read the recording .*missing.csv: No such file"):
+    with pytest.raises(RecordingError, match=r"cannot read the recording .*missing\.csv: No such file"):
         read_recording(tmp_path / "missing.csv")
-    with pytest.raises(RecordingError, match="cannot read the recording .*directory"):
+    with pytest.raises(RecordingError, match=r"cannot read the recording .*directory"):
         read_recording(tmp_path)
 
 
@@ -137,7 +142,5 @@ def test_a_recording_of_a_real_rig_is_played_whole():
 
 @given(st.text(max_size=300))
 def test_no_text_does_worse_than_a_refusal(text):
-    try:
-        parse_recording(text)
-    except RecordingError as error:
-        assert "\n" not in str(error)
+    with contextlib.suppress(RecordingError):
+        assert len(parse_recording(text).rows) >= 2

@@ -157,7 +157,10 @@ async def test_the_marks_of_the_readings_are_said_of_the_message():
     buffer.hold(NOW_MS, (1.0, 2.0), Mark(traced=True, correlation_id="c-1"))
     async with sending(bus, buffer):
         await bus.until(3)
-    assert [(m.replayed, m.traced, m.correlation_id) for m in bus.messages] == [(True, False, None), (False, True, "c-1")]
+    assert [(m.replayed, m.traced, m.correlation_id) for m in bus.messages] == [
+        (True, False, None),
+        (False, True, "c-1"),
+    ]
 
 
 async def test_the_present_waits_until_the_store_has_an_earlier_boot():

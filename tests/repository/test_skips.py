@@ -28,7 +28,11 @@ def run(folder: Path, code: str, *, ci: bool) -> subprocess.CompletedProcess[str
     (folder / "test_small.py").write_text(code, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "tests.support.skips", "-p", "no:cacheprovider", str(folder)]
-    environment = os.environ | {"CI": "true" if ci else "", "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
+    environment = os.environ | {
+        "CI": "true" if ci else "",
+        "PYTHONPATH": str(ROOT),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,6 +162,8 @@ async def test_a_lost_password_is_replaced(folder: Path) -> None:
     server = EmbeddedPostgres(folder)
     first = await server.start()
     await server.stop()
+    (folder / "password").write_text("another\n")
+    assert (await _complaint(folder)).endswith("delete that file and start again")
     (folder / "password").unlink()
     url = await server.start()
     assert url != first
@@ -179,6 +182,36 @@ async def test_a_port_that_was_taken_meanwhile_is_left_alone(folder: Path) -> No
     await server.stop()
     taken.close()
     await taken.wait_closed()
+
+
+def test_a_plain_user_needs_nothing_from_root() -> None:
+    with tempfile.TemporaryDirectory() as parent:
+        Path(parent).chmod(0o777)
+        child = os.fork()
+        if child == 0:
+            os._exit(_exit_code_as_plain_user(Path(parent) / "mine"))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def _exit_code_as_plain_user(folder: Path) -> int:
+    """In a child process: nobody starts, uses and stops a server."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    try:
+        asyncio.run(_start_use_stop(folder))
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+async def _start_use_stop(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
+    assert await _execute(await server.start(), "SELECT 1") == 1
+    assert {Path(f"/proc/{pid}").stat().st_uid for pid in processes_in(folder / "cluster")} == {os.geteuid()}
+    await server.stop()
 
 
 async def _complaint(folder: Path) -> str:

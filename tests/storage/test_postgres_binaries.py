@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from cloud.storage import postgres
 from cloud.storage.errors import PostgresError
 from cloud.storage.postgres import EmbeddedPostgres
 from cloud.storage.postgres_binaries import installations, reachable
+from cloud.storage.postgres_cluster import Cluster, create
+from cloud.storage.postgres_process import account
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ async def test_what_only_root_may_run_is_copied_once_and_runs(
     assert made.st_mode & 0o777 == 0o755
     assert reachable(hidden, cache) == copy
     assert (copy / "bin" / "postgres").stat().st_ino == made.st_ino
-    assert os.listdir(cache) == [copy.parents[1].name]
+    assert list(cache.iterdir()) == [copy.parents[1]]
 
     monkeypatch.setattr(postgres, "installations", lambda: {18: hidden})
     server = EmbeddedPostgres(tmp_path / "data", cache=cache)
@@ -74,3 +75,12 @@ def test_a_cache_that_cannot_be_written_is_said_in_one_line(hidden: Path, cache:
     cache.write_text("a file where the folder should be")
     with pytest.raises(PostgresError, match=r"^cannot copy PostgreSQL to .* for an unprivileged user: "):
         reachable(hidden, cache)
+
+
+def test_what_initdb_complains_of_is_said_in_one_line(hidden: Path, cache: Path, tmp_path: Path) -> None:
+    broken = reachable(hidden, cache)
+    (broken / "share" / "postgresql" / "postgres.bki").unlink()
+    cluster = Cluster(tmp_path / "cluster", broken, account(tmp_path / "cluster"))
+    with pytest.raises(PostgresError, match=r"^cannot make a database in [^\n]*error: file [^\n]*postgres.bki"):
+        create(cluster, "password")
+    assert not cluster.folder.exists()

@@ -16,6 +16,7 @@ from contract.errors import Reason
 from contract.events import ValidatedDataEvent, Watermark
 from contract.identity import UNCOUNTED_BOOT, digest_seq
 from contract.plausibility import Metric
+from contract.telemetry import MAX_SEQ
 from tests.support.readings import BOOT, DEVICE, METRICS, SITE, START_MS, block, rejected
 
 HERE = (SITE, DEVICE)
@@ -80,6 +81,40 @@ async def test_a_refused_reading_that_is_accepted_later_counts_as_stored(store: 
     await store.store([block([0])], [])
     await store.store([], [rejected(0, payload=b"another refusal of it")])
     assert await _ledger(store) == (1, 1, 0, 0, 0)
+
+
+async def test_gaps_are_remembered_up_to_a_bound(store: ReadingStore) -> None:
+    for start in range(0, 4000, 1000):
+        await store.store([block(range(start, start + 1000, 2))], [])
+    await store.store([block([4000])], [])
+    sent, stored, _, pending, lost = await _ledger(store)
+    assert (sent, stored) == (4001, 2001)
+    assert pending is not None
+    assert lost is not None
+    assert pending + lost == 2000
+    assert pending <= 1000
+    assert (await store.store([block([1])], [])).stored == 1
+
+
+@pytest.mark.parametrize("number", [-1, 2**53, 2**64])
+async def test_a_number_that_was_refused_itself_does_not_stop_the_watermark(store: ReadingStore, number: int) -> None:
+    done = await store.store([block([0])], [rejected(number)])
+    assert done.watermarks[HERE].through == 0
+    [entry] = await store.ledger()
+    assert (entry.sent, entry.rejected, entry.unnumbered) == (1, 0, 1)
+
+
+async def test_a_device_that_claims_the_impossible_spoils_only_its_own_count(store: ReadingStore) -> None:
+    await store.store([block([MAX_SEQ], boot=f"{boot:016x}", oldest=MAX_SEQ) for boot in range(1100)], [])
+    [entry] = await store.ledger()
+    assert entry.sent == 1100 * 2**53
+    assert entry.lost == 1100 * (2**53 - 1)
+    assert (await store.store([block([3], oldest=MAX_SEQ)], [])).watermarks[HERE].through == 3
+
+
+async def test_nothing_at_all_is_stored_as_nothing(store: ReadingStore) -> None:
+    done = await store.store([], [])
+    assert (done.stored, done.repeats, done.watermarks, await store.ledger()) == (0, 0, {}, [])
 
 
 async def test_other_values_under_the_same_identity_are_quarantined(store: ReadingStore, database: Database) -> None:

@@ -36,12 +36,21 @@ class RunningBroker:
         return MqttAddress(host="127.0.0.1", port=self.port).with_user(user, self.passwords[user])
 
     def bus(
-        self, client_id: str, user: str = EVERYTHING.name, *, persistent: bool = True, will: Will | None = None,
+        self,
+        client_id: str,
+        user: str = EVERYTHING.name,
+        *,
+        persistent: bool = True,
+        will: Will | None = None,
         timeout_s: float = 15.0,
     ) -> MqttBus:
         """A bus for `user`; to be opened with `async with`."""
         return MqttBus(
-            self.address(user), client_id, persistent=persistent, will=will, promises=self.broker.promises,
+            self.address(user),
+            client_id,
+            persistent=persistent,
+            will=will,
+            promises=self.broker.promises,
             timeout_s=timeout_s,
         )
 
@@ -71,7 +80,7 @@ async def embedded(
 ) -> AsyncIterator[RunningBroker]:
     """The embedded broker on a free port. `devices`: user names such as `plant-1/pump-07` or `gateway/plant-1`."""
     parties = [EVERYTHING, *parties]
-    credentials, passwords = _credentials(folder, parties, devices)
+    credentials, passwords = prepare_users(folder, parties, devices)
     broker = EmbeddedBroker(folder / "broker", "127.0.0.1", port, credentials, parties, queues or {}, limits=limits)
     await broker.start()
     try:
@@ -86,7 +95,7 @@ async def mosquitto(
 ) -> AsyncIterator[RunningBroker]:
     """A Mosquitto process on a free port with the same users and rules."""
     parties = [EVERYTHING, *parties]
-    credentials, passwords = _credentials(folder, parties, devices)
+    credentials, passwords = prepare_users(folder, parties, devices)
     broker = Mosquitto(folder / "mosquitto", "127.0.0.1", port or free_port(), credentials, parties)
     await broker.start()
     try:
@@ -103,9 +112,7 @@ def free_port() -> int:
         return number
 
 
-def _credentials(
-    folder: Path, parties: Sequence[Party], devices: Iterable[str]
-) -> tuple[Credentials, dict[str, str]]:
+def prepare_users(folder: Path, parties: Sequence[Party], devices: Iterable[str]) -> tuple[Credentials, dict[str, str]]:
     """The password file of `folder`; those of an earlier start of the same test keep their passwords."""
     credentials = Credentials(folder / "broker" / "passwd")
     passwords = {user: f"password of {user}" for user in [*(party.name for party in parties), *devices]}

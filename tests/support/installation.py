@@ -32,14 +32,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(found: Callable[[], T | None], what: str, within_s: float = 30.0) -> T:
-    """Ask until there is an answer. Fails with `what` when there is none in time."""
+def until(found: Callable[[], T | None], what: str | Callable[[], str], within_s: float = 30.0) -> T:
+    """Ask until there is an answer. Fails with `what`, said at the end, when there is none in time."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:
         if (answer := found()) is not None:
             return answer
         time.sleep(0.1)
-    raise AssertionError(f"not within {within_s} s: {what}")
+    raise AssertionError(f"not within {within_s} s: {what if isinstance(what, str) else what()}")
 
 
 class Ronda:
@@ -72,8 +72,12 @@ class Ronda:
     def until_ready(self, within_s: float = READY_WITHIN_S) -> float:
         """Wait for /readyz; returns the seconds it took from here."""
         began = time.monotonic()
-        until(self._ready, f"ready; it said:\n{self.said()}\n{self.errors()}", within_s)
+        until(lambda: self._answers("/readyz"), lambda: f"ready; it said:\n{self.said()}\n{self.errors()}", within_s)
         return time.monotonic() - began
+
+    def until_up(self, within_s: float = READY_WITHIN_S) -> None:
+        """Wait until the web process answers: for an installation that lacks what readiness asks for."""
+        until(lambda: self._answers("/healthz"), lambda: f"up; it said:\n{self.said()}\n{self.errors()}", within_s)
 
     def said(self) -> str:
         """What `ronda up` printed."""
@@ -125,7 +129,7 @@ class Ronda:
         raise AssertionError(f"no process {name} among {self.family()}")
 
     def kill(self, name: str) -> int:
-        """kill -9 of a part; returns its pid."""
+        """Kill a part with -9; returns its pid."""
         victim = self.part(name)
         os.kill(victim.pid, signal.SIGKILL)
         return victim.pid
@@ -183,11 +187,11 @@ class Ronda:
 
         return asyncio.run(ask())
 
-    def _ready(self) -> bool | None:
+    def _answers(self, path: str) -> bool | None:
         assert self.process is not None
         assert self.process.poll() is None, f"`ronda up` ended:\n{self.said()}\n{self.errors()}"
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:
                 return True if answer.status == 200 else None
         except (OSError, urllib.error.HTTPError):
             return None

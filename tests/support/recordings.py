@@ -1,18 +1,16 @@
-"""The pump rig's recordings (SKAB), read from the folder that RONDA_DATASETS names, and faults written onto them."""
+"""The pump rig's recordings (SKAB), read from the data folder, and faults written onto them."""
 
 from __future__ import annotations
 
 import csv
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from detection.rows import Floats, Ints
+from tests.support import datasets
 
-DATASETS = Path(os.environ.get("RONDA_DATASETS", Path(__file__).parents[2] / "../shared/datasets"))
 _LABELS = {"anomaly", "changepoint"}
 
 
@@ -32,7 +30,7 @@ class Recording(NamedTuple):
 
 def recording(name: str) -> Recording:
     """A file such as `valve2/0` or `anomaly-free/anomaly-free`."""
-    with (DATASETS / "skab" / f"{name}.csv").open(newline="") as file:
+    with datasets.recording(f"skab/{name}.csv").open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter=";"))
     metrics = [column for column in rows[0] if column != "datetime" and column not in _LABELS]
     moments = [datetime.fromisoformat(row["datetime"]).replace(tzinfo=UTC) for row in rows]

@@ -13,6 +13,7 @@ from cloud.api.ports import AnomalyFilter
 from cloud.api.problems import not_found
 from cloud.api.routes.readings import From, To
 from cloud.api.times import parse_time
+from contract.names import check_device, check_site, is_correlation_id
 
 router = APIRouter(prefix="/api/v1", tags=["anomalies"])
 
@@ -36,8 +37,8 @@ async def anomalies(
     if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _DIGITS):
         raise bad_cursor(cursor)
     wanted = AnomalyFilter(
-        site=site,
-        device=device,
+        site=None if site is None else check_site(site),
+        device=None if device is None else check_device(device),
         phase=phase,
         from_ms=parse_time(from_, "from"),
         to_ms=parse_time(to, "to"),
@@ -49,7 +50,8 @@ async def anomalies(
 @router.get("/anomalies/{anomaly_id}")
 async def anomaly(request: Request, anomaly_id: str, _: Reader) -> Response:
     """One, with its window of readings and every receipt."""
-    found = await services_of(request).history.anomaly(anomaly_id)
+    known = is_correlation_id(anomaly_id)
+    found = await services_of(request).history.anomaly(anomaly_id) if known else None
     if found is None:
         raise not_found(f"there is no anomaly {anomaly_id[:80]!r}")
     return answer(found)
@@ -59,7 +61,9 @@ async def anomaly(request: Request, anomaly_id: str, _: Reader) -> Response:
 async def trace(request: Request, correlation_id: str, _: Reader) -> Response:
     """The story of one correlation id, from the sensor to the e-mail: `steps` in order with their times."""
     request.state.correlation_id = correlation_id[:128]
-    story = await services_of(request).history.trace(correlation_id)
+    # What can be no id is known to nobody; the store is not asked, and could not even hold some of it.
+    known = is_correlation_id(correlation_id)
+    story = await services_of(request).history.trace(correlation_id) if known else None
     if story is None:
         raise not_found(f"nothing is known of the correlation id {correlation_id[:128]!r} (yet)")
     return answer(story)

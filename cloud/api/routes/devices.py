@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import Annotated, Literal
 
 import msgspec
@@ -111,11 +110,12 @@ def _metrics(given: list[NewMetric] | None) -> list[Metric] | None:
 
 
 def _metric(given: NewMetric) -> Metric:
-    low = -math.inf if given.low is None else given.low
-    high = math.inf if given.high is None else given.high
-    if low >= high:
+    # A limit that is not given stays the default itself: JSON has no infinity to store in its place.
+    limits = {name: limit for name, limit in (("low", given.low), ("high", given.high)) if limit is not None}
+    metric = Metric(name=given.name, unit=given.unit[:32], **limits)
+    if metric.low >= metric.high:
         raise Problem(422, "wrong_shape", f"{given.name}: low must be below high")
-    return Metric(name=given.name, unit=given.unit[:32], low=low, high=high)
+    return metric
 
 
 def _note(event: str, site: str, device: str, subject: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.responses import RedirectResponse
 
 from cloud.api.dependencies import services_of
 from cloud.api.problems import not_found
@@ -30,6 +31,12 @@ td{padding:.15rem 1rem .15rem 0;vertical-align:top}
 _TRY = """TOKEN=$(curl -s {base}/api/v1/auth/token -d username=admin -d password=… | jq -r .access_token)
 curl -s {base}/api/v1/anomalies -H "Authorization: Bearer $TOKEN"
 """
+
+
+@router.get("/")
+async def root() -> Response:
+    """People want the dashboard."""
+    return RedirectResponse("/ui/", status_code=307)
 
 
 @router.get("/docs")

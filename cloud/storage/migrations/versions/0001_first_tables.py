@@ -12,21 +12,6 @@ branch_labels = None
 depends_on = None
 
 
-TABLES = (
-    "devices",
-    "readings",
-    "boots",
-    "rejected",
-    "anomalies",
-    "outbox",
-    "detector_states",
-    "notifications",
-    "hops",
-    "promotions",
-    "users",
-)
-
-
 def upgrade() -> None:
     _devices()
     _readings()
@@ -39,11 +24,6 @@ def upgrade() -> None:
     _hops()
     _promotions()
     _users()
-
-
-def downgrade() -> None:
-    for table in reversed(TABLES):
-        op.drop_table(table)
 
 
 def _devices() -> None:
@@ -66,13 +46,13 @@ def _readings() -> None:
         sa.Column("site", sa.Text(), nullable=False),
         sa.Column("device", sa.Text(), nullable=False),
         sa.Column("boot", sa.Text(), nullable=False),
-        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("measured_at_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("measured_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("values", sa.ARRAY(sa.Double()), nullable=False),
         sa.Column("replayed", sa.Boolean(), nullable=False),
         sa.Column("request_id", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("site", "device", "boot", "seq", "measured_at_ms", name=op.f("readings_pkey")),
+        sa.PrimaryKeyConstraint("boot", "seq", "site", "device", "measured_at_ms", name=op.f("readings_pkey")),
     )
     op.create_index(
         "readings_request_id",
@@ -120,7 +100,7 @@ def _rejected() -> None:
     )
     op.create_index(op.f("rejected_correlation_id"), "rejected", ["correlation_id"], unique=False)
     op.create_index(op.f("rejected_received_at_ms"), "rejected", ["received_at_ms"], unique=False)
-    op.create_index(op.f("rejected_site_device_boot_seq"), "rejected", ["site", "device", "boot", "seq"], unique=False)
+    op.create_index(op.f("rejected_boot_seq"), "rejected", ["boot", "seq"], unique=False)
 
 
 def _anomalies() -> None:
@@ -190,6 +170,7 @@ def _notifications() -> None:
         "notifications",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("anomaly_id", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
         sa.Column("site", sa.Text(), nullable=False),
         sa.Column("device", sa.Text(), nullable=False),
         sa.Column("decision", sa.Text(), nullable=False),

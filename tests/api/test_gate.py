@@ -1,0 +1,184 @@
+"""Nothing but the list of open paths answers without a caller, and no route answers the wrong one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from jose import jwt
+
+from cloud.api.auth import AUDIENCE, ISSUER, AuthSettings, InvalidTokenError, Tokens
+from cloud.api.gate import OPEN
+from tests.api.conftest import API_KEY, SECRET, bearer, http_on, token
+
+PATHS = {"site": "plant-1", "device": "pump-07", "anomaly_id": "a", "correlation_id": "c", "mail_id": "m"}
+
+
+def operations(app: FastAPI) -> list[tuple[str, str, list[str]]]:
+    """(method, path, scopes) of every documented address that is not open."""
+    found = []
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            scopes = {scope for need in operation.get("security", []) for names in need.values() for scope in names}
+            if path not in OPEN and path != "/metrics":
+                found.append((method.upper(), path.format(**PATHS), sorted(scopes)))
+    return found
+
+
+async def test_every_address_needs_a_caller_with_the_right_scope(app: FastAPI, http: httpx.AsyncClient):
+    every = operations(app)
+    assert len(every) >= 12
+    for method, path, scopes in every:
+        assert scopes, f"{method} {path} names no scope"
+        anonymous = await http.request(method, path)
+        assert anonymous.status_code == 401, f"{method} {path}"
+        assert anonymous.headers["content-type"] == "application/problem+json"
+        assert anonymous.headers["www-authenticate"].startswith("Bearer")
+        others = {"ingest:write", "simulate:write", "data:read", "devices:write"} - set(scopes)
+        wrong = await http.request(method, path, headers=bearer(*others))
+        assert (wrong.status_code, wrong.json()["reason"]) == (403, "insufficient_scope"), f"{method} {path}"
+
+
+def forged() -> dict[str, str]:
+    """Tokens that are not ours, by what is wrong with them."""
+    now = int(time.time())
+    claims = {
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "mallory", "iat": now, "exp": now + 600, "jti": "1",
+        "scope": "data:read ingest:write simulate:write devices:write", "devices": ["*"],
+    }  # fmt: skip
+    good = token()
+    head, body, signature = good.split(".")
+
+    def signed(changes: dict[str, object], key: str = SECRET, algorithm: str = "HS256", without: str = "") -> str:
+        changed = {name: value for name, value in (claims | changes).items() if name != without}
+        return str(jwt.encode(changed, key, algorithm=algorithm))
+
+    def part(value: dict[str, object]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    return {
+        "expired": Tokens(SECRET, lambda: time.time() - 3601).mint("ana", ["data:read"]),
+        "other audience": signed({"aud": "somebody-else"}),
+        "other issuer": signed({"iss": "somebody-else"}),
+        "other key": signed({}, key="another secret of thirty-two bytes and more"),
+        "other algorithm": signed({}, algorithm="HS512"),
+        "alg none": f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims)}.",
+        "alg none with a signature": f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims)}.{signature}",
+        "tampered claims": f"{head}.{part(claims)}.{signature}",
+        "tampered signature": f"{head}.{body}.{signature[:-4]}AAAA",
+        "not yet": signed({"nbf": now + 600}),
+        "wrong types": signed({"devices": "*"}),
+        "scope as a list": signed({"scope": ["data:read"]}),
+        **{
+            f"without {claim}": signed({}, without=claim)
+            for claim in ("iss", "aud", "exp", "iat", "jti", "sub", "scope")
+        },
+        "no token at all": "abc",
+        "huge": "a" * 20_000,
+        "empty parts": "..",
+    }
+
+
+@pytest.mark.parametrize("wrong", sorted(forged()))
+async def test_a_forged_token_opens_nothing(http: httpx.AsyncClient, wrong: str):
+    for shown in ({"Authorization": f"Bearer {forged()[wrong]}"}, {"Cookie": f"ronda_session={forged()[wrong]}"}):
+        answer = await http.get("/api/v1/anomalies", headers=shown)
+        assert (answer.status_code, answer.json()["reason"]) == (401, "invalid_token")
+
+
+def test_a_verified_token_expires_although_it_is_remembered():
+    now = time.time()
+    clock = [now]
+    tokens = Tokens(SECRET, lambda: clock[0])
+    good = tokens.mint("ana", ["data:read"])
+    assert tokens.verify(good).subject == "ana"
+    clock[0] = now + 3600
+    with pytest.raises(InvalidTokenError):
+        tokens.verify(good)
+
+
+def test_a_short_secret_is_refused():
+    with pytest.raises(ValueError, match="JWT_SECRET"):
+        AuthSettings(jwt_secret="short")
+
+
+async def test_the_machines_key_may_send_and_nothing_else(http: httpx.AsyncClient):
+    key = {"X-API-Key": API_KEY}
+    assert (await http.get("/api/v1/anomalies", headers=key)).status_code == 403
+    assert (await http.post("/api/v1/ingest", headers=key, json=[])).status_code == 422
+    assert (await http.post("/api/v1/ingest", headers={"X-API-Key": "guess"}, json=[])).status_code == 401
+
+
+async def test_pages_lead_to_the_login_and_programs_get_a_problem(http: httpx.AsyncClient):
+    page = await http.get("/ui/asset/pump-07?tab=1")
+    assert page.status_code == 303
+    assert page.headers["location"] == "/ui/login?next=%2Fui%2Fasset%2Fpump-07%3Ftab%3D1"
+    for method, path in (("POST", "/ui/_dash-update-component"), ("GET", "/ui/_dash-layout"), ("GET", "/other")):
+        answer = await http.request(method, path)
+        assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["/ui/login/../secret", "/ui/assetsx", "/docs/x", "/healthz/x", "//healthz"])
+async def test_an_open_path_opens_nothing_beside_it(http: httpx.AsyncClient, path: str):
+    answer = await http.get(httpx.URL("http://ronda.test").copy_with(raw_path=path.encode()))
+    assert answer.status_code in (303, 401)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/docs", "/openapi.json"])
+async def test_what_is_open_answers_anybody(http: httpx.AsyncClient, path: str):
+    assert (await http.get(path)).status_code == 200
+
+
+async def test_metrics_are_for_this_machine_or_for_readers(app: FastAPI, http: httpx.AsyncClient):
+    assert (await http.get("/metrics")).status_code == 401
+    assert (await http.get("/metrics", headers=bearer("ingest:write"))).status_code == 403
+    assert "ronda_http_requests_total" in (await http.get("/metrics", headers=bearer("data:read"))).text
+    async with http_on(app, "127.0.0.1") as near:
+        assert (await near.get("/metrics")).status_code == 200
+        assert (await near.get("/metrics", headers={"X-Forwarded-For": "198.51.100.7"})).status_code == 401
+
+
+async def test_a_change_by_cookie_must_come_from_our_own_page(http: httpx.AsyncClient):
+    http.cookies.set("ronda_session", token())
+    path = "/api/v1/devices/plant-1/pump-07"
+    for shown in ({}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://ronda.test.evil"}):
+        answer = await http.delete(path, headers=shown)
+        assert (answer.status_code, answer.json()["reason"]) == (403, "cross_site")
+    for shown in ({"Origin": "http://ronda.test"}, {"X-Ronda-CSRF": "1"}):
+        assert (await http.delete(path, headers=shown)).status_code == 404
+
+
+async def test_an_unknown_path_below_api_is_a_problem_in_json(http: httpx.AsyncClient):
+    for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
+        for path in ("/api/nope", "/api/v1/nope", "/api", "/api/v1/anomalies/a/b"):
+            answer = await http.request(method, path, headers=bearer())
+            assert (answer.status_code, answer.json()["reason"]) == (404, "not_found"), (method, path)
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_wrong_method_is_told_the_right_one(http: httpx.AsyncClient):
+    answer = await http.put("/api/v1/devices", headers=bearer())
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
+async def test_every_answer_carries_the_requests_id(http: httpx.AsyncClient):
+    given = await http.get("/api/nope", headers=bearer() | {"X-Request-ID": "mine-1"})
+    assert given.headers["x-request-id"] == given.json()["request_id"] == "mine-1"
+    bad = await http.get("/api/nope", headers=bearer() | {"X-Request-ID": "two words\t"})
+    assert bad.headers["x-request-id"] == bad.json()["request_id"] != "two words\t"
+
+
+async def test_a_crash_shows_no_traceback(app: FastAPI, http: httpx.AsyncClient, parts):
+    class Broken:
+        async def get(self, anomaly_id):
+            raise RuntimeError("the secret inside")
+
+    app.state.services.history._parts = type("P", (), {"anomalies": Broken()})()
+    answer = await http.get("/api/v1/anomalies/x", headers=bearer())
+    assert (answer.status_code, answer.json()["reason"]) == (500, "internal_error")
+    assert "secret" not in answer.text
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]

@@ -1,0 +1,86 @@
+"""The MQTT bus by itself: what it says when there is no broker, and how it comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from broker.bus import RefusedError
+from broker.mqtt import MqttAddress, MqttBus
+from contract.errors import ContractError, TransientError
+from tests.broker.suite.test_promises import everything
+from tests.support.brokers import RunningBroker, embedded, free_port
+
+PATIENCE_S = 20.0
+
+
+async def test_no_broker_is_one_clear_line() -> None:
+    port = free_port()
+    with pytest.raises(TransientError, match=f"no MQTT broker answers at mqtt://127.0.0.1:{port}"):
+        async with MqttBus(MqttAddress(host="127.0.0.1", port=port), "agent", timeout_s=0.5):
+            pass
+
+
+async def test_publishing_ends_after_a_bounded_time_when_the_broker_stays_away(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as running, running.bus("agent", timeout_s=0.5) as bus:
+        await running.broker.stop()
+        started = time.monotonic()
+        with pytest.raises(TransientError, match="did not acknowledge in time"):
+            await bus.publish([("plant/1", b"x")])
+        assert time.monotonic() - started < 5.0
+
+
+async def test_a_broker_that_comes_back_is_found_and_the_subscription_renewed(tmp_path: Path) -> None:
+    port = free_port()
+    async with embedded(tmp_path, port=port) as first:
+        bus = await first.bus("dashboard", persistent=False).__aenter__()
+        await bus.subscribe("plant/#")
+    async with embedded(tmp_path, port=port) as second, second.bus("writer") as writer:
+        async with asyncio.timeout(PATIENCE_S):
+            while not bus.connected:
+                await asyncio.sleep(0.02)
+        await writer.publish([("plant/1", b"again")])
+        assert [message.payload for message in await everything(bus)] == [b"again"]
+        await bus.__aexit__(None, None, None)
+
+
+async def test_many_tasks_publish_at_once(ours: RunningBroker) -> None:
+    async with ours.bus("reader") as reader, ours.bus("writer") as writer:
+        await reader.subscribe("plant/#")
+        batches = [[(f"plant/{task}", f"{number}".encode()) for number in range(100)] for task in range(20)]
+        await asyncio.gather(*map(writer.publish, batches))
+        found = await everything(reader)
+    assert len(found) == 2000
+    for task in range(20):
+        assert [m.payload for m in found if m.topic == f"plant/{task}"] == [payload for _, payload in batches[task]]
+
+
+async def test_more_than_the_inbox_holds_waits_at_the_broker(
+    ours: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.mqtt._MAX_UNREAD", 50)
+    async with ours.bus("reader") as reader, ours.bus("writer") as writer:
+        await reader.subscribe("plant/#")
+        await writer.publish([("plant/1", f"{number}".encode()) for number in range(3000)])
+        assert len(reader._inbox._messages) <= 60
+        assert [m.payload for m in await everything(reader)] == [f"{number}".encode() for number in range(3000)]
+
+
+@pytest.mark.parametrize("topic", ["", "a/#", "a/+/b", "$SYS/x"])
+async def test_what_is_no_topic_is_refused_before_it_is_sent(ours: RunningBroker, topic: str) -> None:
+    async with ours.bus("writer") as writer:
+        with pytest.raises(ContractError, match="not a topic"):
+            await writer.publish([(topic, b"x")])
+        with pytest.raises(ValueError, match="not a topic filter"):
+            await writer.subscribe("a/#/b")
+
+
+async def test_a_wrong_password_is_refused_at_once(ours: RunningBroker) -> None:
+    started = time.monotonic()
+    with pytest.raises(RefusedError, match="refuses agent"):
+        async with MqttBus(ours.address().with_user("everything", "wrong"), "agent"):
+            pass
+    assert time.monotonic() - started < 5.0

@@ -1,0 +1,143 @@
+"""Trainings are runs, models are versions, `champion` is the one in force."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from cloud.models.artifacts import Artifacts
+from cloud.models.registry import Provenance, Registry
+from detection.detector import Detector
+from detection.fit import Fitted, fit
+from detection.model import sha256
+from tests.support.machines import DEVIATIONS, METRICS, START_MS, healthy, times
+
+MADE = Provenance(code_version="0.1.0+test", promoted_at_ms=1_763_900_000_000)
+SITE = "plant-1"
+
+
+def learned(seed: int = 1) -> Fitted:
+    return fit(healthy(600, seed), times(600), METRICS)
+
+
+def test_a_device_without_a_model_has_no_champion(registry: Registry) -> None:
+    assert registry.champion(SITE, "pump-404") is None
+
+
+def test_registering_makes_the_champion_and_says_where_its_bytes_are(registry: Registry) -> None:
+    fitted = learned()
+    promotion = registry.register(SITE, "pump-01", fitted, MADE)
+    assert (promotion.name, promotion.version) == ("ronda.plant-1.pump-01", "1")
+    assert promotion.sha256 == sha256(fitted.model.to_bytes())
+    assert (promotion.rows, promotion.data_hash) == (600, fitted.report.data_hash)
+    assert (promotion.trained_from_ms, promotion.trained_through_ms) == (START_MS, START_MS + 599_000)
+    assert promotion.promoted_at_ms == MADE.promoted_at_ms
+    assert registry.champion(SITE, "pump-01") == promotion
+    assert Artifacts().load(promotion.artifact_uri, promotion.sha256) == fitted.model
+
+
+def test_the_next_training_is_the_next_version_and_the_alias_moves(registry: Registry) -> None:
+    first = registry.register(SITE, "pump-02", learned(1), MADE)
+    second = registry.register(SITE, "pump-02", learned(2), MADE)
+    assert (first.version, second.version) == ("1", "2")
+    assert registry.champion(SITE, "pump-02") == second
+    mlflow.MlflowClient().set_registered_model_alias(first.name, "champion", first.version)
+    assert registry.champion(SITE, "pump-02") == first
+
+
+def test_champions_lists_every_device_once(registry: Registry) -> None:
+    made = {registry.register("plant-2", f"fan-{number}", learned(), MADE).name for number in range(3)}
+    found = [champion.name for champion in registry.champions()]
+    assert made <= set(found)
+    assert found == sorted(set(found))
+
+
+def test_a_run_says_what_was_learned_from_with_what_and_how_well(registry: Registry) -> None:
+    fitted = learned()
+    promotion = registry.register(SITE, "pump-03", fitted, MADE)
+    run = mlflow.MlflowClient().get_run(promotion.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["sensitivity"] == "2.5"
+    assert run.data.metrics["rows"] == 600
+    assert run.data.metrics["exceedance"] == fitted.report.exceedance
+    for key in ("data_hash", "sha256", "trained_from_ms", "trained_through_ms", "code_version"):
+        assert run.data.tags[key]
+    assert run.data.tags["code_version"] == "0.1.0+test"
+
+
+def test_the_pyfunc_gives_the_scores_that_the_agent_computes(registry: Registry) -> None:
+    fitted = learned()
+    promotion = registry.register(SITE, "pump-04", fitted, MADE)
+    values = healthy(900)[600:]
+    values[100:, 1] += 8 * DEVIATIONS[1]
+    frame = pd.DataFrame(values, columns=METRICS)
+    frame["measured_at_ms"] = times(900)[600:]
+    served = mlflow.pyfunc.load_model(f"models:/{promotion.name}@champion")
+    detector = Detector(fitted.model)
+    detector.process(times(900)[600:], values.T, METRICS)
+    np.testing.assert_array_equal(served.predict(frame)["score"].to_numpy(), detector.scores)
+    assert np.nanmax(detector.scores) > 1
+    assert not np.isnan(served.predict(frame.drop(columns=["pressure_bar"]))["score"][50:]).any()
+
+
+def test_no_pickle_is_logged(registry: Registry) -> None:
+    promotion = registry.register(SITE, "pump-05", learned(), MADE)
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{promotion.name}@champion"))
+    names = {file.name for file in folder.rglob("*") if file.is_file()}
+    assert names >= {"MLmodel", "model.json", "pyfunc.py"}
+    assert not {name for name in names if name.endswith((".pkl", ".pickle", ".joblib", ".skops"))}
+
+
+def test_registering_is_quick_and_silent(
+    registry: Registry, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.register(SITE, "pump-06", learned(), MADE)
+    capfd.readouterr()
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        started = time.perf_counter()
+        for _ in range(5):
+            registry.register(SITE, "pump-06", learned(), MADE)
+        took = (time.perf_counter() - started) / 5
+    assert took < 0.5
+    assert capfd.readouterr() == ("", "")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_second_process_finds_what_the_first_registered(registry: Registry) -> None:
+    promotion = registry.register(SITE, "pump-07", learned(), MADE)
+    again = Registry(registry._tracking_uri, "unused")
+    assert again.champion(SITE, "pump-07") == promotion
+
+
+def test_loading_a_model_imports_no_mlflow() -> None:
+    program = "import sys, cloud.models.artifacts; print('mlflow' in sys.modules, 'boto3' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_the_trainer_looks_nowhere_but_at_its_database(tmp_path: Path) -> None:
+    """With every socket forbidden, a training still succeeds."""
+    program = f"""
+import socket
+def refuse(*_): raise AssertionError("the trainer tried the network")
+socket.socket.connect = socket.getaddrinfo = refuse
+from cloud.models.registry import Provenance, Registry
+from detection.fit import fit
+from tests.support.machines import METRICS, healthy, times
+registry = Registry("sqlite:///{tmp_path}/mlflow.db", "{tmp_path}/artifacts")
+made_by = Provenance(code_version="1", promoted_at_ms=1)
+made = registry.register("a", "b", fit(healthy(300), times(300), METRICS), made_by)
+print(made.name)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == "ronda.a.b", done.stderr
+    assert "network" not in done.stderr
