@@ -54,6 +54,7 @@ _KEEPALIVE_S = 30
 _CONNECT_TIMEOUT_S = 5.0
 # Between the loss of a connection and the first attempt: two clients with one id would otherwise spin.
 _BREATH_S = 0.2
+_CANCEL_AGAIN_S = 0.2
 _FAILURE = 0x80
 
 
@@ -65,10 +66,14 @@ class _Token(NamedTuple):
 
 
 class _Inbox:
-    """Messages that came in and were not taken yet; bounded by pausing the socket."""
+    """Messages that came in and were not taken yet; bounded by pausing the socket.
+
+    Closed until its connection is the bus's own: what is taken earlier could not be acknowledged.
+    """
 
     def __init__(self) -> None:
         self.filled = asyncio.Event()
+        self._open = False
         self._messages: deque[Message] = deque()
         self._bytes = 0
 
@@ -79,9 +84,17 @@ class _Inbox:
     def add(self, message: Message) -> None:
         self._messages.append(message)
         self._bytes += len(message.payload)
-        self.filled.set()
+        if self._open:
+            self.filled.set()
+
+    def open(self) -> None:
+        self._open = True
+        if self._messages:
+            self.filled.set()
 
     def take(self, limit: int) -> list[Message]:
+        if not self._open:
+            return []
         taken = [self._messages.popleft() for _ in range(min(limit, len(self._messages)))]
         self._bytes -= sum(len(message.payload) for message in taken)
         if not self._messages:
@@ -90,7 +103,10 @@ class _Inbox:
 
     def forget(self) -> None:
         """The connection is gone: its messages come again on the next one."""
-        self.take(len(self._messages))
+        self._messages.clear()
+        self._bytes = 0
+        self._open = False
+        self.filled.clear()
 
 
 class _Batch:
@@ -115,8 +131,8 @@ class _Connection:
         self._batches: dict[int, _Batch] = {}
         self._paused: socket.socket | None = None
 
-    async def open(self, filters: Sequence[str]) -> None:
-        """Connect and subscribe. Raises: aiomqtt.MqttError, RefusedError."""
+    async def open(self) -> None:
+        """Connect. Raises: aiomqtt.MqttError."""
         self._paho.manual_ack_set(True)
         # paho searches all messages under way whenever one is acknowledged if it limits them; `_SLICE` does instead.
         self._paho.max_inflight_messages_set(0)
@@ -127,8 +143,6 @@ class _Connection:
         self._gone.add_done_callback(lambda gone: gone.cancelled() or gone.exception())
         self._paho.disable_logger()
         self._read_with(self._paho.socket())
-        if filters:
-            await self.subscribe(filters)
 
     async def close(self) -> None:
         """Say good-bye; the broker then keeps the will to itself."""
@@ -256,9 +270,10 @@ class MqttBus:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._keeper is not None:
+        # Again and again: `wait_for` of Python 3.11, in aiomqtt, swallows a cancellation that comes with the answer.
+        while self._keeper is not None and not self._keeper.done():
             self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+            await asyncio.wait([self._keeper], timeout=_CANCEL_AGAIN_S)
         if self._connection is not None:
             connection, self._connection = self._connection, None
             await connection.close()
@@ -332,21 +347,27 @@ class MqttBus:
         retriable = (aiomqtt.MqttError, RefusedError) if forgiving else _is_passing
         async for attempt in stamina.retry_context(retriable, attempts=None, timeout=None, wait_max=5.0):
             with attempt:
-                self._connection = await self._connected()
+                await self._establish()
         self._up.set()
         log.info("bus.connected", extra={"client_id": self._client_id, "broker": str(self._address)})
 
-    async def _connected(self) -> _Connection:
+    async def _establish(self) -> None:
         self._epoch += 1
         connection = _Connection(self._client(), self._epoch, self._inbox)
         try:
-            await connection.open(list(self._filters))
-        except aiomqtt.exceptions.MqttConnectError as error:
-            raise RefusedError(f"the broker at {self._address} refuses {self._client_id}: {error}") from error
-        except BaseException:
+            await connection.open()
+            # From here on messages of the session come in, and must find a connection to be acknowledged on.
+            self._connection = connection
+            self._inbox.open()
+            if self._filters:
+                await connection.subscribe(list(self._filters))
+        except BaseException as error:
+            self._connection = None
+            self._inbox.forget()
             connection.abandon()
+            if isinstance(error, aiomqtt.exceptions.MqttConnectError):
+                raise RefusedError(f"the broker at {self._address} refuses {self._client_id}: {error}") from error
             raise
-        return connection
 
     def _client(self) -> aiomqtt.Client:
         will = self._will

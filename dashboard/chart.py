@@ -269,9 +269,12 @@ def _layout(
 def _row_axis(line: Series, row: int, rows: int, sensor: Sensor | None) -> Json:
     top = 1 - row / rows
     bottom = 1 - (row + 1) / rows
+    # The outer edges are those of the bands.
+    above = _EDGE / rows if row else 0.0
+    below = _EDGE / rows if row < rows - 1 else 0.0
     low, high = _range(line, sensor)
     return {
-        "domain": [bottom + _EDGE / rows, top - _EDGE / rows],
+        "domain": [bottom + below, top - above],
         "anchor": "x",
         "side": "right",
         "ticklabelstandoff": 8,

@@ -99,7 +99,7 @@ def _row(sensor: Sensor, anomaly: Anomaly, say: Words, with_share: bool) -> html
             html.Td(sensors.seen(sensor, say), className=f"num {outside}".strip()),
             html.Td(sensors.against(sensor, say), className="num t2"),
             *(
-                [html.Td(_bar(sensor, anomaly)), html.Td(say.percent(sensor.share), className="num")]
+                [html.Td(_bar(sensor, anomaly), className="bar"), html.Td(say.percent(sensor.share), className="num")]
                 if with_share
                 else []
             ),

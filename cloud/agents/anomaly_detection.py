@@ -193,8 +193,7 @@ class AnomalyDetectionAgent(Agent):
                 self._judge(asset, block)
             if sum(map(len, blocks)) < CATCH_UP_ROWS:
                 break
-        if asset.caught_up(self._clock_ms()):
-            asset.behind = None
+        asset.come_level(self._clock_ms())
 
     def _judge(self, asset: Asset, block: Readings) -> None:
         changes = asset.judge(block)

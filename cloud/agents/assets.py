@@ -46,9 +46,13 @@ class Asset:
             self.behind_since_ms = now_ms
         self.behind = max(self.behind or Position(0), last_of(block))
 
-    def caught_up(self, now_ms: float) -> bool:
-        """Has what was missed been judged, or waited for long enough?"""
-        return self.behind is None or self.position >= self.behind or now_ms - self.behind_since_ms > GIVE_UP_MS
+    def come_level(self, now_ms: float) -> None:
+        """Go on with what comes by itself once the missing was judged, or waited for long enough."""
+        if self.behind is None:
+            return
+        if self.position >= self.behind or now_ms - self.behind_since_ms > GIVE_UP_MS:
+            self.position = max(self.position, self.behind)
+            self.behind = None
 
     def judge(self, block: Readings) -> list[Change]:
         """Score the rows of `block` that come after the position, and move it."""

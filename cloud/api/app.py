@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from broker.bus import Message
 from cloud.api import problems, schemas
+from cloud.api.addresses import Addresses
 from cloud.api.arrivals import Arrivals
 from cloud.api.auth import Tokens
 from cloud.api.catching_up import CatchingUp
@@ -69,7 +70,8 @@ def create_api(parts: Parts) -> FastAPI:
     # Last, and before anything that others add: the dashboard's catch-all never sees a path of ours.
     app.include_router(unknown.router)
     identify = Identify(services.tokens, parts.auth.api_key)
-    app.add_middleware(Gate, identify=identify, open_paths=(*OPEN, *parts.open_paths))
+    addresses = Addresses(app.openapi)
+    app.add_middleware(Gate, identify=identify, is_unknown=addresses.is_unknown, open_paths=(*OPEN, *parts.open_paths))
     # Added last, so outermost: what the gate turns away is counted and logged too.
     app.add_middleware(Recorder, measures=services.measures, new_id=parts.new_id)
     return app

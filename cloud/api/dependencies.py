@@ -11,7 +11,7 @@ from fastapi.security import APIKeyHeader, OAuth2, SecurityScopes
 from starlette.requests import HTTPConnection
 
 from cloud.api.callers import Caller, Scope
-from cloud.api.problems import Problem
+from cloud.api.problems import Problem, unauthorized
 from cloud.api.services import Services
 
 _SCOPES = {
@@ -27,8 +27,11 @@ _key = APIKeyHeader(name="X-API-Key", scheme_name="key", auto_error=False)
 
 
 def caller_of(connection: HTTPConnection) -> Caller:
-    """Whom the gate let in."""
-    return cast("Caller", connection.state.caller)
+    """Whom the gate let in. Raises: Problem 401 for nobody, should a path ever be open by mistake."""
+    caller = getattr(connection.state, "caller", None)
+    if not isinstance(caller, Caller):
+        raise unauthorized("log in first: POST /api/v1/auth/token", "not_logged_in")
+    return caller
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -6,7 +6,7 @@ paths needs a caller. Whether the caller may do what it asks is decided per rout
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from urllib.parse import quote
 
@@ -48,9 +48,12 @@ _WS_REFUSED = 4401
 class Gate:
     """Lets in who may come in, with `state["caller"]` set; turns the others away in the form that they understand."""
 
-    def __init__(self, app: ASGIApp, identify: Identify, open_paths: Iterable[str] = OPEN) -> None:
+    def __init__(
+        self, app: ASGIApp, identify: Identify, is_unknown: Callable[[str], bool], open_paths: Iterable[str] = OPEN
+    ) -> None:
         self._app = app
         self._identify = identify
+        self._is_unknown = is_unknown
         paths = tuple(open_paths)
         self._exact = frozenset(paths)
         self._below = tuple(path for path in paths if path.endswith("/") and path != "/")
@@ -89,7 +92,10 @@ class Gate:
         path: str = scope["path"]
         if path == METRICS:
             return _is_from_this_machine(scope, headers)
-        return path in self._exact or path.startswith(self._below)
+        if path in self._exact or path.startswith(self._below):
+            return True
+        # Which addresses there are is public; a mistyped one is told so rather than sent to the login.
+        return scope["type"] == "http" and self._is_unknown(path)
 
 
 def _is_own(scope: Scope, headers: Headers) -> bool:

@@ -254,7 +254,7 @@ def _small(tile: Tile, reader: Reader) -> dcc.Link:
     say, device = reader.say, tile.device
     line = next(iter(tile.series.values()), None)
     value = _last(line) if line else None
-    left = html.Div([html.Span(device.device, className="m el"), marked(tile.state, say)], className="col grow")
+    left = html.Div([html.Span(device.device, className="m wrap"), marked(tile.state, say)], className="col grow")
     middle = spark(sensors.label(line.name, say), {"v": line.values}) if line and value is not None else None
     number: Child = "–"
     if line and value is not None and tile.state != "no_data":

@@ -155,9 +155,10 @@ async def test_a_change_by_cookie_must_come_from_our_own_page(http: httpx.AsyncC
 async def test_an_unknown_path_below_api_is_a_problem_in_json(http: httpx.AsyncClient):
     for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
         for path in ("/api/nope", "/api/v1/nope", "/api", "/api/v1/anomalies/a/b"):
-            answer = await http.request(method, path, headers=bearer())
-            assert (answer.status_code, answer.json()["reason"]) == (404, "not_found"), (method, path)
-            assert answer.headers["content-type"] == "application/problem+json"
+            for who in (bearer(), {}):
+                answer = await http.request(method, path, headers=who)
+                assert (answer.status_code, answer.json()["reason"]) == (404, "not_found"), (method, path)
+                assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_a_wrong_method_is_told_the_right_one(http: httpx.AsyncClient):
@@ -182,3 +183,12 @@ async def test_a_crash_shows_no_traceback(app: FastAPI, http: httpx.AsyncClient,
     assert (answer.status_code, answer.json()["reason"]) == (500, "internal_error")
     assert "secret" not in answer.text
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/anomalies/", "/api/v1/anomalies/%2e%2e", "/api/v1//anomalies", "/api/v1/trace/"]
+)
+async def test_a_spelling_that_the_gate_does_not_know_opens_nothing(http: httpx.AsyncClient, path: str):
+    url = httpx.URL("http://ronda.test").copy_with(raw_path=f"/api/v1/{path}".encode())
+    answer = await http.get(url, follow_redirects=True)
+    assert answer.status_code in (401, 404)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from pathlib import Path
+from typing import Any
 
+import aiomqtt
 import pytest
 
-from broker.bus import RefusedError
+from broker.bus import Message, RefusedError
+from broker.embedded.counters import QueueDepth
 from broker.mqtt import MqttAddress, MqttBus
 from contract.errors import ContractError, TransientError
 from tests.broker.suite.test_promises import everything
@@ -84,3 +88,44 @@ async def test_a_wrong_password_is_refused_at_once(ours: RunningBroker) -> None:
         async with MqttBus(ours.address().with_user("everything", "wrong"), "agent"):
             pass
     assert time.monotonic() - started < 5.0
+
+
+async def test_what_comes_before_the_subscription_is_renewed_can_be_acknowledged(
+    ours: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ours.bus("reader") as reader:
+        await reader.subscribe("plant/#")
+    async with ours.bus("writer") as writer:
+        await writer.publish([("plant/1", b"x")] * 50)
+    renewed = aiomqtt.Client.subscribe
+
+    async def slow(self: aiomqtt.Client, *arguments: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return await renewed(self, *arguments)
+
+    monkeypatch.setattr(aiomqtt.Client, "subscribe", slow)
+    async with ours.bus("reader") as reader:
+        reader._filters["plant/#"] = None
+        reader._connection._paho.socket().shutdown(socket.SHUT_RDWR)
+        async with asyncio.timeout(PATIENCE_S):
+            found: list[Message] = []
+            while len(found) < 50 or not reader.connected:
+                messages = await reader.receive()
+                found += messages
+                await reader.acknowledge(messages)
+
+    def depth() -> QueueDepth:
+        return next(queue for queue in ours.broker.status().queues if queue.client_id == "reader")
+
+    async with asyncio.timeout(PATIENCE_S):
+        while depth().connected:
+            await asyncio.sleep(0.01)
+    assert depth().messages == 0
+
+
+async def test_closing_while_it_reconnects_does_not_hang(ours: RunningBroker) -> None:
+    for delay in (0.0, 0.2, 0.205, 0.21, 0.25):
+        async with asyncio.timeout(PATIENCE_S), ours.bus("reader") as reader:
+            await reader.subscribe("plant/#")
+            reader._connection._paho.socket().shutdown(socket.SHUT_RDWR)
+            await asyncio.sleep(delay)

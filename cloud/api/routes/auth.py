@@ -12,11 +12,11 @@ from cloud.api.answers import answer
 from cloud.api.auth import SESSION_LIFETIME_S
 from cloud.api.body import MAX_COMMAND_BYTES, read, read_json
 from cloud.api.callers import Caller
-from cloud.api.dependencies import services_of
+from cloud.api.dependencies import caller_of, services_of
 from cloud.api.gate import is_own_page
 from cloud.api.identify import SESSION_COOKIE
 from cloud.api.login import Grant
-from cloud.api.problems import Problem, unauthorized
+from cloud.api.problems import Problem
 
 router = APIRouter(prefix="/api/v1/auth", tags=["login"])
 
@@ -67,23 +67,16 @@ async def log_in(request: Request) -> Response:
 @router.get("/session")
 async def who_am_i(request: Request) -> Response:
     """Whom the cookie or token names; 401 for nobody."""
-    return answer(_about(_caller(request)))
+    return answer(_about(caller_of(request)))
 
 
 @router.delete("/session", status_code=204)
 async def log_out(request: Request) -> Response:
     """Take the cookie back, and refuse its token from now on."""
-    services_of(request).tokens.end(_caller(request))
+    services_of(request).tokens.end(caller_of(request))
     response = Response(status_code=204)
     response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict", secure=request.url.scheme == "https")
     return response
-
-
-def _caller(request: Request) -> Caller:
-    caller = getattr(request.state, "caller", None)
-    if not isinstance(caller, Caller):
-        raise unauthorized("nobody is logged in: POST /api/v1/auth/session", "not_logged_in")
-    return caller
 
 
 def _about(caller: Caller) -> dict[str, object]:

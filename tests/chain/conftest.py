@@ -1,0 +1,7 @@
+"""The database for the chain's tests."""
+
+from __future__ import annotations
+
+from tests.support.database import database, database_url, postgres
+
+__all__ = ["database", "database_url", "postgres"]
