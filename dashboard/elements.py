@@ -20,7 +20,6 @@ _GLYPHS = {
     "resting": ("machine-off", "none"),
     "no_data": ("no-data", "none"),
 }
-STATES = tuple(_GLYPHS)
 
 Child = Any
 # Dash types each attribute that it knows, and lets every `data-` and `aria-` through untyped.

@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import httpx
+import stamina
 import uvicorn
 from fastapi import FastAPI
 
+from broker.bus import RefusedError
 from broker.credentials import Credentials
 from broker.mqtt import MqttBus
 from cloud.api.app import create_api
@@ -40,6 +43,8 @@ ADMIN = "admin"
 ADMIN_SCOPES = ("ingest:write", "simulate:write", "data:read", "devices:write")
 # Live pages hold a connection each; they reconnect by themselves, so nobody waits for them at the end.
 _GRACE_S = 2
+# A broker that has not let a new device in by then has not read its password file.
+_ADMITTED_WITHIN_S = 5.0
 _ASYNCAPI = Path(__file__).parents[1] / "contract" / "generated" / "asyncapi.yaml"
 
 
@@ -81,6 +86,7 @@ def application(around: Surroundings, database: Database, bus: MqttBus, mailbox:
             bus=bus,
             users=UserStore(database),
             credentials=credentials,
+            admitted=partial(_until_admitted, around),
             devices=DeviceStore(database),
             readings=ReadingStore(database),
             anomalies=AnomalyStore(database),
@@ -104,6 +110,18 @@ def application(around: Surroundings, database: Database, bus: MqttBus, mailbox:
     client = RondaClient(around.runtime.base_url, transport=transport)
     create_dashboard(api, client.on_behalf_of, clock_ms=lambda: int(clock_ms()), time_zone=around.settings.time_zone)
     return api
+
+
+async def _until_admitted(around: Surroundings, user: str, password: str) -> None:
+    """Try the new credentials ourselves: Mosquitto reads its password file a moment after it changed."""
+    if around.runtime.broker == "external":
+        # Its users are its administrator's business.
+        return
+    address = around.mqtt("web").with_user(user, password)
+    async for attempt in stamina.retry_context(RefusedError, timeout=_ADMITTED_WITHIN_S, wait_max=0.2):
+        with attempt:
+            async with MqttBus(address, f"ronda-try-{uuid.uuid4().hex[:12]}", persistent=False):
+                return
 
 
 @contextlib.asynccontextmanager

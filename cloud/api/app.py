@@ -80,7 +80,7 @@ def create_api(parts: Parts) -> FastAPI:
 def _services(parts: Parts) -> Services:
     tokens = Tokens(parts.auth.jwt_secret, lambda: parts.clock_ms() / 1000)
     measures = Measures(parts.metrics_directory)
-    registration = Registration(parts.devices, parts.credentials, parts.clock_ms)
+    registration = Registration(parts.devices, parts.credentials, parts.admitted, parts.clock_ms)
     fleet = Fleet(parts.devices, parts.readings, parts.lookups, parts.promotions, parts.clock_ms)
     hub = Hub(parts.clock_ms, measures.dropped.inc)
     presence = Presence(hub.tell_agent)

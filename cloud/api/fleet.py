@@ -120,9 +120,15 @@ class Fleet:
             if _is_wanted(device, None, DEMO)
         ]
 
-    async def without_champion(self) -> Sequence[str]:
-        """Machines whose model readiness waits for: each emulated one, and the demo machines kept ready."""
+    async def without_champion(self, *, loaded: bool) -> Sequence[str]:
+        """Machines whose model readiness waits for: each emulated one, and the demo machines kept ready.
+
+        `loaded`: to be promoted is not enough, the detection agent must judge with it.
+        """
         known, champions = await asyncio.gather(self._devices.all(), self._champions())
+        if loaded:
+            in_use = await self._lookups.models_in_use()
+            champions = {address: each for address, each in champions.items() if in_use.get(address) == each.version}
         emulated = [device for device in known if _is_wanted(device, None, EMULATOR)]
         demo = [device for device in known if _is_wanted(device, None, DEMO)]
         missing = [device for device in emulated if _address(device) not in champions]

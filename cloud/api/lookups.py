@@ -11,7 +11,7 @@ from sqlalchemy import Row, Select, func, select, text
 from cloud.api.ports import Address, AnomalyFilter, Key
 from cloud.storage.anomalies import AnomalyRecord
 from cloud.storage.database import Database
-from cloud.storage.tables import Anomaly, Notification
+from cloud.storage.tables import Anomaly, DetectorState, Notification
 from contract.events import NotificationSentEvent, Phase
 
 # One round trip however many readings a client waits for. The metrics give the stored values their names.
@@ -50,6 +50,11 @@ class StoreLookups:
         for condition in _conditions(wanted):
             query = query.where(condition)
         return [_record(row) for row in await self._rows(query)]
+
+    async def models_in_use(self) -> Mapping[Address, str]:
+        """The version of the model that the detection agent judges each device with."""
+        rows = await self._rows(select(DetectorState.site, DetectorState.device, DetectorState.model_version))
+        return {(row.site, row.device): row.model_version for row in rows}
 
     async def newest_anomalies(self) -> Mapping[Address, AnomalyRecord]:
         """Each device's last one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,8 @@ from contract.events import HopEvent, NotificationSentEvent
 from contract.plausibility import Metric
 
 Address = tuple[str, str]
+# (user, password) → once the broker lets this device connect; a broker may take a moment to read its password file.
+Admitted = Callable[[str, str], Awaitable[None]]
 # A reading within its device: boot and number.
 Key = tuple[str, int]
 
@@ -168,6 +170,9 @@ class Lookups(Protocol):
     async def anomalies(self, wanted: AnomalyFilter, limit: int) -> Sequence[AnomalyRecord]:
         """Newest first."""
 
+    async def models_in_use(self) -> Mapping[Address, str]:
+        """The version of the model that the detection agent judges each device with."""
+
     async def newest_anomalies(self) -> Mapping[Address, AnomalyRecord]:
         """Each device's last one."""
 
@@ -201,6 +206,7 @@ class Parts:
     bus: Bus
     users: Users
     credentials: DeviceCredentials
+    admitted: Admitted
     devices: Devices
     readings: Readings
     anomalies: Anomalies

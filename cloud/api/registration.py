@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from cloud.api.callers import Caller, may_register, may_speak_for
-from cloud.api.ports import Address, DeviceCredentials, Devices
+from cloud.api.ports import Address, Admitted, DeviceCredentials, Devices
 from cloud.api.problems import Problem, not_found
 from cloud.storage.devices import DeviceRecord as Device
 from contract.plausibility import Metric
@@ -23,9 +23,12 @@ HTTP_ORIGIN = "http"
 class Registration:
     """The register of machines as the API uses it."""
 
-    def __init__(self, devices: Devices, credentials: DeviceCredentials, clock_ms: Callable[[], float]) -> None:
+    def __init__(
+        self, devices: Devices, credentials: DeviceCredentials, admitted: Admitted, clock_ms: Callable[[], float]
+    ) -> None:
         self._devices = devices
         self._credentials = credentials
+        self._admitted = admitted
         self._clock_ms = clock_ms
         self._known: dict[Address, tuple[float, Device]] = {}
 
@@ -70,6 +73,8 @@ class Registration:
         user, password = f"{site}/{device}", self._credentials.new_password()
         self._credentials.set(user, password)
         self._known.pop((site, device), None)
+        # Whoever is told the password may use it at once.
+        await self._admitted(user, password)
         return user, password
 
     async def revoke(self, site: str, device: str) -> None:

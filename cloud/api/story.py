@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -97,11 +98,23 @@ def tell_story(
         readings=len(rows),
         first_measured_at_ms=min(measured, default=None),
         last_measured_at_ms=max(measured, default=None),
-        steps=_steps(passed or _from_rows(rows, refused, anomalies, receipts)),
+        steps=_steps(_broker_first(passed) or _from_rows(rows, refused, anomalies, receipts)),
         anomalies=shown,
         notifications=[notification_view(receipt) for receipt in receipts],
         rejected=[_refused(rejection) for rejection in refused],
     )
+
+
+def _broker_first(passed: Sequence[_Passed]) -> list[_Passed]:
+    """The device hears that the broker has its reading when the chain may have heard of the reading already.
+
+    The broker had it at the latest when acquisition did, so that is the time told then.
+    """
+    heard_ms = min((each.at_ms for each in passed if each.station == "acquisition"), default=math.inf)
+    return [
+        msgspec.structs.replace(each, at_ms=heard_ms) if each.station == "broker" and each.at_ms > heard_ms else each
+        for each in passed
+    ]
 
 
 def _from_rows(

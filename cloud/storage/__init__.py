@@ -1,0 +1,1 @@
+"""Where readings, events, models and users are kept: PostgreSQL, embedded or given."""

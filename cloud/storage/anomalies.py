@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, select, update
+from sqlalchemy import Row, Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,13 +37,6 @@ class AnomalyRecord(msgspec.Struct, frozen=True, kw_only=True):
     serial: int
 
 
-class AnomalyPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Anomalies, newest first; `next` asks for those before, None when there are no more."""
-
-    items: list[AnomalyRecord]
-    next: str | None
-
-
 class AnomalyStore:
     """What the detection agent decided. `outbox` has what is to be published of it."""
 
@@ -64,22 +57,6 @@ class AnomalyStore:
                 await _write(connection, event)
             await save(connection, states)
         return new
-
-    async def page(
-        self,
-        *,
-        limit: int = 50,
-        cursor: str | None = None,
-        site: str | None = None,
-        device: str | None = None,
-        severity: Severity | None = None,
-        is_open: bool | None = None,
-    ) -> AnomalyPage:
-        """Anomalies newest first; `cursor` is the `next` of the page before. Raises: ValueError for another cursor."""
-        wanted = select(Anomaly.__table__).order_by(Anomaly.serial.desc()).limit(limit + 1)
-        found = await self._found(wanted.where(*_conditions(cursor, site, device, severity, is_open)))
-        items = found[:limit]
-        return AnomalyPage(items=items, next=str(items[-1].serial) if len(found) > limit else None)
 
     async def get(self, anomaly_id: str) -> AnomalyRecord | None:
         """One anomaly, or None."""
@@ -120,28 +97,6 @@ async def _write(connection: AsyncConnection, event: AnomalyDetectedEvent) -> No
     made = await connection.execute(new.on_conflict_do_nothing())
     if made.rowcount == 0:
         await connection.execute(update(Anomaly).where(Anomaly.anomaly_id == event.anomaly_id).values(now))
-
-
-def _conditions(
-    cursor: str | None, site: str | None, device: str | None, severity: Severity | None, is_open: bool | None
-) -> Iterator[ColumnElement[bool]]:
-    if cursor is not None:
-        yield Anomaly.serial < _serial(cursor)
-    if site is not None:
-        yield Anomaly.site == site
-    if device is not None:
-        yield Anomaly.device == device
-    if severity is not None:
-        yield Anomaly.severity == severity
-    if is_open is not None:
-        yield (Anomaly.phase != Phase.CLEARED) if is_open else (Anomaly.phase == Phase.CLEARED)
-
-
-def _serial(cursor: str) -> int:
-    # 18 digits fit the column whatever they are.
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-        raise ValueError(f"{cursor[:40]!r} is not the `next` of a page")
-    return int(cursor)
 
 
 def _record(row: Row[*tuple[Any, ...]]) -> AnomalyRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -118,7 +119,12 @@ def _change(site: str, device: str) -> Any:
 
 
 def _plain(metrics: Sequence[Metric] | None) -> Any:
-    return [msgspec.to_builtins(metric) for metric in metrics] if metrics else None
+    return [_finite(msgspec.to_builtins(metric)) for metric in metrics] if metrics else None
+
+
+def _finite(metric: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity; a bound that is not there means the same."""
+    return {name: value for name, value in metric.items() if value not in (-math.inf, math.inf)}
 
 
 def _record(row: Row[Any]) -> DeviceRecord:

@@ -14,7 +14,7 @@ from cloud.api.auth import AuthSettings
 from cloud.api.ports import Parts
 from cloud.storage.devices import DeviceRecord
 from contract.plausibility import Metric
-from tests.api.conftest import SECRET, bearer, http_on, now_ms
+from tests.api.conftest import SECRET, at_once, bearer, http_on, now_ms
 
 
 class Door:
@@ -32,6 +32,7 @@ class Door:
             bus=self,  # type: ignore[arg-type]  # only publishes
             users=nothing,
             credentials=nothing,
+            admitted=at_once,
             devices=self,  # type: ignore[arg-type]  # only knows devices
             readings=nothing,
             anomalies=nothing,

@@ -74,7 +74,7 @@ async def test_a_failure_leaves_neither_anomaly_nor_state(database: Database) ->
     with pytest.raises(Exception, match="null value"):
         await store.apply([anomaly()], [_state(state=None)], now_ms=NOW_MS)
     assert await store.outbox.unpublished() == []
-    assert (await store.page()).items == []
+    assert await store.get(anomaly().anomaly_id) is None
 
 
 async def test_messages_are_published_in_the_order_of_decision_and_once(database: Database) -> None:
@@ -87,38 +87,8 @@ async def test_messages_are_published_in_the_order_of_decision_and_once(database
     assert [message.id for message in await store.outbox.unpublished()] == [events[2].id]
 
 
-async def test_pages_go_from_the_newest_to_the_oldest_without_gap_or_repeat(database: Database) -> None:
+async def test_an_id_leads_to_the_anomalies_it_raised(database: Database) -> None:
     store = AnomalyStore(database)
-    events = [_other(number) for number in range(5)]
-    await store.apply(events, [], now_ms=NOW_MS)
-    seen: list[str] = []
-    cursor: str | None = None
-    for _ in range(3):
-        page = await store.page(limit=2, cursor=cursor)
-        seen += [item.anomaly_id for item in page.items]
-        cursor = page.next
-    assert cursor is None
-    assert seen == [event.anomaly_id for event in reversed(events)]
-
-
-async def test_anomalies_can_be_narrowed_down(database: Database) -> None:
-    store = AnomalyStore(database)
-    first, second = _other(1), _other(2, device="pump-08", severity=Severity.WARNING)
-    third = _other(3, site="plant-2", phase=Phase.CLEARED)
-    await store.apply([first, second, third], [], now_ms=NOW_MS)
-
-    async def found(**asked: Any) -> list[str]:
-        return [item.anomaly_id[-1] for item in (await store.page(**asked)).items]
-
-    assert await found(site="plant-1") == ["2", "1"]
-    assert await found(site="plant-1", device="pump-08") == ["2"]
-    assert await found(severity=Severity.WARNING) == ["2"]
-    assert await found(is_open=True) == ["2", "1"]
-    assert await found(is_open=False) == ["3"]
+    first, second = _other(1), _other(2, device="pump-08")
+    await store.apply([first, second], [], now_ms=NOW_MS)
     assert [each.event for each in await store.by_correlation(second.correlation_id)] == [second]
-
-
-@pytest.mark.parametrize("cursor", ["", "-1", "9" * 30, "newest"])
-async def test_a_cursor_that_no_page_gave_is_refused(database: Database, cursor: str) -> None:
-    with pytest.raises(ValueError, match="is not the `next` of a page"):
-        await AnomalyStore(database).page(cursor=cursor)
