@@ -1,12 +1,12 @@
-"""`make bench` runs the chain; `make bench ARGS="chain --readings 20000"` chooses."""
+"""`make bench` measures the chain; `make bench ARGS="load --seconds 60"` runs Locust and counts by SQL."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import chain
+from benchmarks import chain, load_proof
 
-COMMANDS = {"chain": chain.main}
+COMMANDS = {"chain": chain.main, "load": load_proof.main}
 
 
 def main() -> None:

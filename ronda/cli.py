@@ -95,11 +95,14 @@ def agents() -> None:
 
 
 @app.command()
-def broker(data: Data = DATA) -> None:
-    """Run the embedded broker alone, for agents in processes of their own."""
+def broker(
+    data: Data = DATA,
+    mqtt_port: Annotated[int, typer.Option(help="Where it listens.", min=1, max=65535)] = 1883,
+) -> None:
+    """Run the embedded broker alone: for agents in processes or on machines of their own."""
     from ronda.hub import run_broker
 
-    run(run_broker(data))
+    run(run_broker(data, mqtt_port))
 
 
 @app.command(hidden=True)

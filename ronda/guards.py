@@ -11,6 +11,9 @@ from pathlib import Path
 
 from ronda.installation import AGENT_NAMES, InstallationError
 
+# Beyond this machine nobody listens: there is no TLS yet.
+LOOPBACK = "127.0.0.1"
+
 
 def check_agents(without: tuple[str, ...]) -> list[str]:
     """The agents that are to run. Raises: InstallationError for a name that is none."""

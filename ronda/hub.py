@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +15,15 @@ from cloud.agents.runner import Runner, last_will
 from cloud.storage.database import Database
 from contract.identity import PARTITIONS
 from ronda.agents import build
+from ronda.guards import LOOPBACK, alone, check_port
 from ronda.installation import AGENT_NAMES, Installation, InstallationError
 from ronda.learning import keep_learning
-from ronda.logs import current_agent
+from ronda.logs import current_agent, set_up_logs
 from ronda.parties import parties
 from ronda.parts import Surroundings, clock_ms
 from ronda.processes import kept_alive, until_told_to_stop
 from ronda.provision import register_machines
+from ronda.settings import load_settings
 
 ALL_PARTITIONS = f"0-{PARTITIONS - 1}"
 
@@ -32,7 +34,10 @@ async def run_hub(data: Path) -> None:
     installation = Installation(data)
     async with contextlib.AsyncExitStack() as stack:
         if around.runtime.broker == "embedded":
-            await stack.enter_async_context(_embedded_broker(around, installation))
+            runtime = around.runtime
+            await stack.enter_async_context(
+                embedded_broker(installation, runtime.mqtt_host, runtime.mqtt_port, runtime.agents)
+            )
         database = await stack.enter_async_context(open_database(around))
         await register_machines(installation, database)
         works = [partial(_work, around, database, name, None) for name in around.runtime.agents]
@@ -54,11 +59,16 @@ async def run_agent(name: str, data: Path | None, partitions: str | None) -> Non
         await _cancel([work])
 
 
-async def run_broker(data: Path) -> None:
-    """The embedded broker alone, until told to stop."""
-    around = Surroundings("broker", data)
-    async with _embedded_broker(around, Installation(data)):
-        await until_told_to_stop()
+async def run_broker(data: Path, port: int) -> None:
+    """The embedded broker alone in the folder `data`, with queues for all agents, until told to stop."""
+    installation = Installation(data)
+    installation.create()
+    with alone(installation.root):
+        check_port(LOOPBACK, port, "--mqtt-port")
+        set_up_logs("broker", load_settings().log_level, installation.logs)
+        Credentials(installation.passwd).set_all(installation.secrets().services)
+        async with embedded_broker(installation, LOOPBACK, port, AGENT_NAMES):
+            await until_told_to_stop()
 
 
 def parse_partitions(text: str | None) -> list[int] | None:
@@ -100,14 +110,17 @@ async def _work(around: Surroundings, database: Database, name: str, partitions:
 
 
 @contextlib.asynccontextmanager
-async def _embedded_broker(around: Surroundings, installation: Installation) -> AsyncIterator[None]:
+async def embedded_broker(
+    installation: Installation, host: str, port: int, agents: Sequence[str]
+) -> AsyncIterator[None]:
+    """The broker of the folder, with a queue for each of `agents` before anybody publishes."""
     from broker.embedded import EmbeddedBroker, QueueSpec
 
-    running = [agent for agent in AGENTS if agent.name in around.runtime.agents]
+    running = [agent for agent in AGENTS if agent.name in agents]
     server = EmbeddedBroker(
         installation.broker,
-        around.runtime.mqtt_host,
-        around.runtime.mqtt_port,
+        host,
+        port,
         Credentials(installation.passwd),
         parties(),
         {client_id(agent): QueueSpec(agent.name, agent.filters()) for agent in running},

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from broker.address import MqttAddress
 from broker.credentials import Credentials
 from broker.mosquitto import Mosquitto
+from broker.mqtt import MqttBus
+from cloud.agents.registry import AGENTS, client_id
 from contract.errors import RondaError
 from ronda.installation import Installation
 from ronda.parties import parties
@@ -23,13 +27,16 @@ _LOOK_S = 0.5
 class MosquittoPart:
     """The process and the watch over its users."""
 
-    def __init__(self, installation: Installation, host: str, port: int) -> None:
+    def __init__(self, installation: Installation, host: str, port: int, agents: Sequence[str]) -> None:
+        self._agents = agents
+        self._passwords = installation.secrets().services
         self._credentials = Credentials(installation.passwd)
         self._mosquitto = Mosquitto(installation.broker, host, port, self._credentials, parties())
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._mosquitto.start()
+        await self._make_queues()
         self._watch = asyncio.create_task(self._look_after())
         return self
 
@@ -40,6 +47,15 @@ class MosquittoPart:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
         await self._mosquitto.stop()
+
+    async def _make_queues(self) -> None:
+        """Mosquitto knows a queue from its subscriber's first visit on: pay it before anybody publishes."""
+        address = MqttAddress(host=self._mosquitto.host, port=self._mosquitto.port)
+        for agent in AGENTS:
+            if agent.name in self._agents:
+                user = address.with_user(agent.name, self._passwords[agent.name])
+                async with MqttBus(user, client_id(agent)) as bus:
+                    await bus.subscribe(*agent.filters())
 
     async def _look_after(self) -> None:
         """Start it again when it died, and have it read the password file when that changed."""

@@ -20,13 +20,12 @@ from broker.credentials import Credentials
 from cloud.storage.postgres import EmbeddedPostgres
 from contract.errors import RondaError
 from ronda.fleet import write_fleet
-from ronda.guards import alone, check_agents, check_port, free_port
+from ronda.guards import LOOPBACK, alone, check_agents, check_port, free_port
 from ronda.installation import Installation, InstallationError, Runtime, Secrets, with_settings
 from ronda.logs import set_up_logs
 from ronda.processes import Part, until_told_to_stop
 from ronda.settings import Settings
 
-LOOPBACK = "127.0.0.1"
 # Beyond this something is wrong that waiting does not mend.
 READY_TIMEOUT_S = 180.0
 POLL_S = 0.25
@@ -90,7 +89,7 @@ class Up:
         runtime = self._runtime(database_url, agents)
         self._installation.announce(runtime)
         stack.callback(self._installation.retract)
-        await self._mosquitto(stack)
+        await self._mosquitto(stack, agents)
         await self._part(stack, "hub", ["hub", *data], keep=True)
         await self._part(stack, "web", ["api", *data], keep=True)
         await self._part(stack, "emulator", ["emulate", *data], keep=True)
@@ -111,13 +110,13 @@ class Up:
         self._step("database", f"PostgreSQL on {url.rpartition('@')[2]}")
         return url
 
-    async def _mosquitto(self, stack: contextlib.AsyncExitStack) -> None:
+    async def _mosquitto(self, stack: contextlib.AsyncExitStack, agents: list[str]) -> None:
         if self._settings.mqtt_url.get_secret_value():
             self._step("broker", "as MQTT_URL says")
         elif self._options.broker == "mosquitto":
             from ronda.mosquitto import MosquittoPart  # brings the agents' declarations, which nothing else here needs
 
-            mosquitto = MosquittoPart(self._installation, LOOPBACK, self._options.mqtt_port)
+            mosquitto = MosquittoPart(self._installation, LOOPBACK, self._options.mqtt_port, agents)
             await stack.enter_async_context(mosquitto)
             self._step("broker", f"Mosquitto on {LOOPBACK}:{self._options.mqtt_port}")
         else:

@@ -34,11 +34,11 @@ from cloud.storage.readings import ReadingStore
 from cloud.storage.users import UserStore
 from dashboard.app import create_dashboard
 from ronda.client import RondaClient
+from ronda.guards import LOOPBACK
 from ronda.hub import open_database
 from ronda.parts import Surroundings, clock_ms
 from ronda.processes import until_told_to_stop
 
-LOOPBACK = "127.0.0.1"
 ADMIN = "admin"
 ADMIN_SCOPES = ("ingest:write", "simulate:write", "data:read", "devices:write")
 # Live pages hold a connection each; they reconnect by themselves, so nobody waits for them at the end.
