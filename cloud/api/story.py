@@ -98,7 +98,7 @@ def tell_story(
         readings=len(rows),
         first_measured_at_ms=min(measured, default=None),
         last_measured_at_ms=max(measured, default=None),
-        steps=_steps(_broker_first(passed) or _from_rows(rows, refused, anomalies, receipts)),
+        steps=_steps([*_broker_first(passed), *_unmeasured(passed, rows, refused, anomalies, receipts)]),
         anomalies=shown,
         notifications=[notification_view(receipt) for receipt in receipts],
         rejected=[_refused(rejection) for rejection in refused],
@@ -117,28 +117,32 @@ def _broker_first(passed: Sequence[_Passed]) -> list[_Passed]:
     ]
 
 
-def _from_rows(
+def _unmeasured(
+    passed: Sequence[_Passed],
     rows: Sequence[ReadingRow],
     refused: Sequence[Rejection],
     anomalies: Sequence[AnomalyRecord],
     receipts: Sequence[NotificationSentEvent],
 ) -> list[_Passed]:
-    """What the rows themselves tell: nobody stamped the stations in between."""
-    passed = []
-    if rows:
-        passed.append(_Passed("device", "measured", rows[-1].measured_at_ms, len(rows)))
-        passed.append(_Passed("acquisition", "received", rows[-1].received_at_ms, len(rows)))
-    passed += [_Passed(each.stage, "rejected", each.received_at_ms, 1, {"reason": each.reason}) for each in refused]
-    passed += [_Passed("anomaly-detection", each.event.phase, each.detected_at_ms, 1) for each in anomalies]
-    return passed + [_Passed("notification", _did(each), each.sent_at_ms, 1, _receipt(each)) for each in receipts]
+    """What the rows tell of stations that nobody stamped: an untraced message, or a hop that is on its way."""
+    told = _told_by_receipts(receipts)
+    told += [_Passed(each.stage, "rejected", each.received_at_ms, 1, {"reason": each.reason}) for each in refused]
+    if not passed:
+        told += [_Passed("anomaly-detection", each.event.phase, each.detected_at_ms, 1) for each in anomalies]
+        if rows:
+            told.append(_Passed("device", "measured", rows[-1].measured_at_ms, len(rows)))
+            told.append(_Passed("acquisition", "received", rows[-1].received_at_ms, len(rows)))
+    stamped = {(each.station, each.did) for each in passed}
+    return [each for each in told if (each.station, each.did) not in stamped]
 
 
-def _did(receipt: NotificationSentEvent) -> str:
-    return "decided" if receipt.delivery is Delivery.SUPPRESSED else str(receipt.delivery)
-
-
-def _receipt(receipt: NotificationSentEvent) -> dict[str, str | float | int]:
-    return {"decision": receipt.decision, "channel": receipt.channel, "receipt": receipt.receipt}
+def _told_by_receipts(receipts: Sequence[NotificationSentEvent]) -> list[_Passed]:
+    told = []
+    for each in receipts:
+        told.append(_Passed("notification", "decided", each.sent_at_ms, 1, {"reason": each.decision}))
+        if each.delivery is not Delivery.SUPPRESSED:
+            told.append(_Passed(each.channel, str(each.delivery), each.sent_at_ms, 1, {"receipt": each.receipt}))
+    return told
 
 
 def _steps(passed: Sequence[_Passed]) -> list[Step]:

@@ -187,6 +187,20 @@ async def test_a_traced_story_has_the_measured_times_in_order(http: httpx.AsyncC
     ]  # fmt: skip
 
 
+async def test_a_receipt_is_told_although_its_hop_is_still_on_its_way(http: httpx.AsyncClient, parts: Parts):
+    assert isinstance(parts.hops, HopStore)
+    assert isinstance(parts.notifications, NotificationStore)
+    found = anomaly(correlation_id="order-2")
+    hop = HopEvent(
+        site=SITE, device=DEVICE, correlation_id="order-2", station="validation", at_ms=START_MS, readings=60,
+        did="validated",
+    )  # fmt: skip
+    await parts.hops.store([hop])
+    await parts.notifications.record(receipt(found), found, now_ms=0)
+    story = (await http.get("/api/v1/trace/order-2", headers=READ)).json()
+    assert [step["station"] for step in story["steps"]] == ["validation", "notification", "mail"]
+
+
 async def test_an_untraced_story_is_told_from_the_rows(http: httpx.AsyncClient, parts: Parts, stored):
     assert isinstance(parts.notifications, NotificationStore)
     mine = f"{SITE}.{DEVICE}.{BOOT}.5"
@@ -198,7 +212,7 @@ async def test_an_untraced_story_is_told_from_the_rows(http: httpx.AsyncClient, 
     told = {(step["station"], step["did"]) for step in story["steps"]}
     assert told == {
         ("device", "measured"), ("acquisition", "received"), ("anomaly-detection", "raised"),
-        ("notification", "delivered"),
+        ("notification", "decided"), ("mail", "delivered"),
     }  # fmt: skip
     assert story["anomalies"][0]["notification"]["receipt"] == "250 2.0.0 Ok"
     assert story["notifications"][0]["recipients"] == ["team@plant.example"]
