@@ -14,8 +14,8 @@ from edge.past import HISTORY_ROWS, arrived, fill, note_arrival, unfinished
 from edge.pump import Pump
 from edge.uplink import Uplink
 
-# The minute before the click: half of it healthy, so that the picture shows what changed. The detector raises 13 to 17 s
-# after such an onset (measured on twelve pumps and five faults): 32 s of fault leave it as long again.
+# The minute before the click: half of it healthy, so that the picture shows what changed. The detector raises 13 to
+# 17 s after such an onset (measured on twelve pumps and five faults): 32 s of fault leave it as long again.
 MINUTE_S = 60
 FAULTY_S = 32
 # A fault that breaks out: full within four readings.

@@ -22,6 +22,8 @@ _SUPERVISOR = "RONDA_SUPERVISOR_PID"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 # A part that ran this long had started well: the next death begins with the first pause again.
 _STABLE_S = 30.0
+# A part closes within a second when the others are there.
+STOP_WITHIN_S = 8.0
 
 
 class Part:
@@ -80,7 +82,7 @@ class Part:
             self.restarts += 1
             await self.start()
 
-    async def stop(self, grace_s: float = 5.0) -> None:
+    async def stop(self, grace_s: float = STOP_WITHIN_S + 1) -> None:
         """Ask it to end, and end it when it does not."""
         self._stopping = True
         process = self._process
@@ -113,13 +115,20 @@ def follow_supervisor() -> None:
         raise SystemExit(0)
 
 
-async def until_told_to_stop() -> None:
-    """Wait for SIGTERM or Ctrl-C."""
+async def until_told_to_stop(grace_s: float = STOP_WITHIN_S) -> None:
+    """Wait for SIGTERM or Ctrl-C; from then on the process has `grace_s` to end by itself."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await stop.wait()
+    loop.call_later(grace_s, _end_at_once)
+
+
+def _end_at_once() -> None:
+    """What cannot be closed, since the others went first, is not waited for: nothing here lives in memory alone."""
+    log.warning("process.ended_at_once")
+    os._exit(1)
 
 
 async def kept_alive(name: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -29,6 +29,8 @@ from ronda.settings import Settings
 # Beyond this something is wrong that waiting does not mend.
 READY_TIMEOUT_S = 180.0
 POLL_S = 0.25
+# All parts, one after the other, and the database: seconds; more is a part that hangs.
+STOP_WITHIN_S = 60.0
 RESTART_PAUSE_S = 1.0
 
 log = logging.getLogger("ronda.up")
@@ -64,7 +66,7 @@ class Up:
             check_port(LOOPBACK, self._options.http_port, "--http-port")
             if not self._settings.mqtt_url.get_secret_value():
                 check_port(LOOPBACK, self._options.mqtt_port, "--mqtt-port")
-            stop = asyncio.create_task(until_told_to_stop())
+            stop = asyncio.create_task(until_told_to_stop(STOP_WITHIN_S))
             async with contextlib.AsyncExitStack() as stack:
                 start = asyncio.create_task(self._start(stack, agents))
                 await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)

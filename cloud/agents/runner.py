@@ -40,6 +40,7 @@ TICK_S = 1.0
 HEARTBEAT_TICKS = 10
 # How long a database or a mail server may be away before the runner gives up and is started again.
 PATIENCE_S = 60.0
+LEAVE_S = 2.0
 
 _LOGGED = (HopEvent, AnomalyDetectedEvent, NotificationSentEvent, ReadingRejectedEvent)
 
@@ -192,10 +193,10 @@ class Runner:
         await self._bus.publish([(topic, msgspec.json.encode(status))], retain=True)
 
     async def _leave(self) -> None:
-        """Said only when there is time: the Last Will says it otherwise."""
-        await self._agent.stop()
+        """Kept and said only when there is time: the store reads what is not kept, the Last Will says the rest."""
         with contextlib.suppress(TransientError, TimeoutError):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(LEAVE_S):
+                await self._agent.stop()
                 await self._announce(AgentState.OFFLINE)
 
 

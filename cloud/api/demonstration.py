@@ -80,6 +80,7 @@ class Demonstration:
         self._used: dict[Address, int] = {}
         self._asked: dict[Address, int] = {}
         self._pending: OrderedDict[str, Address] = OrderedDict()
+        self._begun: OrderedDict[str, Address] = OrderedDict()
         self._choosing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -113,7 +114,14 @@ class Demonstration:
                 )
             started = Started(correlation_id=self._new_id(), site=chosen.site, device=chosen.device, fault=fault)
             await self._command(started, now_ms)
+        self._begun[started.correlation_id] = (started.site, started.device)
+        if len(self._begun) > _PENDING:
+            self._begun.popitem(last=False)
         return started
+
+    def begun(self, correlation_id: str) -> Address | None:
+        """The machine that was asked under this id a moment ago: its story has begun, though nothing is stored yet."""
+        return self._begun.get(correlation_id)
 
     def hear_result(self, message: Message) -> None:
         """The machine is done: its times become the first two hops of the trace."""

@@ -77,6 +77,23 @@ class _Passed(msgspec.Struct, frozen=True):
     detail: dict[str, str | float | int] = {}
 
 
+def begun(correlation_id: str, site: str, device: str) -> Story:
+    """The story of a reading that was asked for and of which nobody has heard yet."""
+    return Story(
+        correlation_id=correlation_id,
+        site=site,
+        device=device,
+        traced=True,
+        readings=0,
+        first_measured_at_ms=None,
+        last_measured_at_ms=None,
+        steps=[],
+        anomalies=[],
+        notifications=[],
+        rejected=[],
+    )
+
+
 def tell_story(
     correlation_id: str,
     hops: Sequence[HopEvent],

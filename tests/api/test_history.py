@@ -192,7 +192,7 @@ async def test_a_receipt_is_told_although_its_hop_is_still_on_its_way(http: http
     assert isinstance(parts.notifications, NotificationStore)
     found = anomaly(correlation_id="order-2")
     hop = HopEvent(
-        site=SITE, device=DEVICE, correlation_id="order-2", station="validation", at_ms=START_MS, readings=60,
+        site=SITE, device=DEVICE, correlation_id="order-2", station="validation", at_ms=RAISED_AT_MS, readings=60,
         did="validated",
     )  # fmt: skip
     await parts.hops.store([hop])

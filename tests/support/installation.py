@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -124,8 +125,10 @@ class Ronda:
     def part(self, name: str) -> psutil.Process:
         """The process of the sub-command `name` (hub, api, emulate)."""
         for process in self.family():
-            if process.cmdline()[1:4] == ["-m", "ronda", name]:
-                return process
+            # One that has just ended has no command line any more.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.cmdline()[1:4] == ["-m", "ronda", name]:
+                    return process
         raise AssertionError(f"no process {name} among {self.family()}")
 
     def kill(self, name: str) -> int:

@@ -12,6 +12,7 @@ from cloud.api.paging import bad_cursor
 from cloud.api.ports import AnomalyFilter
 from cloud.api.problems import not_found
 from cloud.api.routes.readings import From, To
+from cloud.api.story import begun
 from cloud.api.times import parse_time
 from contract.names import check_device, check_site, is_correlation_id
 
@@ -63,7 +64,10 @@ async def trace(request: Request, correlation_id: str, _: Reader) -> Response:
     request.state.correlation_id = correlation_id[:128]
     # What can be no id is known to nobody; the store is not asked, and could not even hold some of it.
     known = is_correlation_id(correlation_id)
-    story = await services_of(request).history.trace(correlation_id) if known else None
+    services = services_of(request)
+    story = await services.history.trace(correlation_id) if known else None
+    if story is None and (asked := services.demonstration.begun(correlation_id)):
+        story = begun(correlation_id, *asked)
     if story is None:
         raise not_found(f"nothing is known of the correlation id {correlation_id[:128]!r} (yet)")
     return answer(story)
