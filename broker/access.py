@@ -6,13 +6,14 @@ import enum
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from broker.filters import is_filter, is_topic, matches
+from broker.filters import is_filter, is_too_long, is_topic, matches
 from contract.access import Party, device_rights, gateway_rights
 from contract.errors import ContractError
 from contract.names import check_device, check_site
 
 _GATEWAY = "gateway/"
-# (user, action, topic) asked before: a fleet asks about the same few topics per device again and again.
+# (user, action, topic) asked before: a fleet asks about the same few topics per device again and again. 40 MB when a
+# device fills it with the longest topics there may be.
 _REMEMBERED = 65_536
 
 
@@ -28,6 +29,7 @@ class Refusal(enum.StrEnum):
     """Why not: the reason in the broker's log and counters."""
 
     UNKNOWN_USER = "unknown_user"
+    TOO_LONG = "too_long"
     NOT_A_TOPIC = "not_a_topic"
     NOT_YOURS = "not_yours"
 
@@ -53,6 +55,8 @@ def refusal(rights: Party | None, action: Action, topic: str) -> Refusal | None:
     """
     if rights is None:
         return Refusal.UNKNOWN_USER
+    if is_too_long(topic):
+        return Refusal.TOO_LONG
     if action is Action.SUBSCRIBE:
         return None if is_filter(topic) else Refusal.NOT_A_TOPIC
     if not is_topic(topic):
@@ -71,7 +75,11 @@ class AccessRules:
 
     def __init__(self, parties: Sequence[Party]) -> None:
         self.parties = tuple(parties)
-        self.refusal = lru_cache(_REMEMBERED)(self._refusal)
+        self._remembered = lru_cache(_REMEMBERED)(self._refusal)
+
+    def refusal(self, user: str, action: Action, topic: str) -> Refusal | None:
+        """Why `user` may not, or None when it may. What is too long is never remembered."""
+        return Refusal.TOO_LONG if is_too_long(topic) else self._remembered(user, action, topic)
 
     def may(self, user: str, action: Action, topic: str) -> bool:
         """May `user` do this?"""

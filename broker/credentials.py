@@ -26,6 +26,10 @@ _SALT_BYTES = 12
 _HASH_BYTES = 64
 _PASSWORD_BYTES = 24
 _MARK = "$7$"
+# How every client id of a service begins; nobody else's may.
+SERVICE_PREFIX = "ronda-"
+# 64 bits: nobody finds it by trying, each try being a connection.
+_SUFFIX_DIGITS = 16
 
 
 class CredentialsError(RondaError):
@@ -104,6 +108,19 @@ class Credentials:
             hashes = _read(self.path)
             yield hashes
             _write(self.path, hashes)
+
+
+def secret_client_id(name: str, password: str | None) -> str:
+    """The client id of a service: `name` and 16 hexadecimal digits that only who has its password can know.
+
+    MQTT lets whoever connects with a client id throw off the one who has it, and Mosquitto asks for no more than some
+    user's password. The same password makes the same id, so a persistent session is found again. A broker that wants
+    no password protects nothing by it: the plain name.
+    """
+    if password is None:
+        return name
+    suffix = hmac.new(password.encode(), name.encode(), hashlib.sha256).hexdigest()
+    return f"{name}-{suffix[:_SUFFIX_DIGITS]}"
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -74,11 +74,6 @@ class Buffer:
         return max(0, self._cursor - self.first)
 
     @property
-    def unsent(self) -> int:
-        """How many readings wait for their turn."""
-        return self.next_seq - max(self._cursor, self.first)
-
-    @property
     def oldest(self) -> int | None:
         """What the sender reports as `oldest`: `first` while readings below it were dropped unstored, else None."""
         return self.first if self.first > self.through + 1 else None

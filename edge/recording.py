@@ -41,11 +41,6 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     skipped: Mapping[str, int]
     ignored: tuple[str, ...]
 
-    @property
-    def duration_ms(self) -> int:
-        """From its first to its last row."""
-        return self.times_ms[-1] - self.times_ms[0]
-
 
 def read_recording(path: Path) -> Recording:
     """Read the file `path`. Raises: RecordingError for anything that is not a recording."""

@@ -99,7 +99,7 @@ def broker(
     data: Data = DATA,
     mqtt_port: Annotated[int, typer.Option(help="Where it listens.", min=1, max=65535)] = 1883,
 ) -> None:
-    """Run the embedded broker alone: for agents in processes or on machines of their own."""
+    """Run the embedded broker alone, on this machine: for agents in processes of their own."""
     from ronda.hub import run_broker
 
     run(run_broker(data, mqtt_port))
@@ -118,11 +118,14 @@ def api(
     data: Annotated[
         Path | None, typer.Option(help="A running `ronda up`; without it the settings say where all is.")
     ] = None,
+    http_port: Annotated[
+        int | None, typer.Option(help="Where it listens; 8000 unless the folder says otherwise.")
+    ] = None,
 ) -> None:
     """Run the HTTP bridge, the dashboard and, where no SMTP server is set, the local mail server."""
     from ronda.web import run_web
 
-    run(run_web(data))
+    run(run_web(data, http_port))
 
 
 @app.command()
@@ -130,7 +133,7 @@ def emulate(
     data: Data = DATA,
     replay: Annotated[Path | None, typer.Option(help="A CSV recording to play as a device of its own.")] = None,
     device: Annotated[str | None, typer.Option(help="The recording's device; by default its file name.")] = None,
-    learn_rows: Annotated[int, typer.Option(help="Rows the recording's model learns from.", min=60)] = 400,
+    learn_rows: Annotated[int, typer.Option(help="Rows the recording's model learns from.", min=120)] = 400,
     speed: Annotated[float, typer.Option(help="How many times faster than it was recorded.", min=0.1)] = 20.0,
 ) -> None:
     """Run the emulated machines of a running installation, or play a recording into it."""

@@ -29,14 +29,19 @@ class Machine(msgspec.Struct, kw_only=True):
     prepare: bool = False
 
 
-def write_fleet(installation: Installation, pumps: int) -> list[Machine]:
-    """Write the fleet file for `pumps` machines and the demonstration's, and let each of them in on the broker."""
+def write_fleet(installation: Installation, pumps: int | None) -> None:
+    """Write the fleet file for `pumps` machines and the demonstration's, and let each of them in on our broker.
+
+    None: there are no emulated machines at all.
+    """
+    if pumps is None:
+        write_private(installation.fleet, b"[]")
+        return
     known = {machine.device: machine for machine in read_fleet(installation)}
     machines = [_machine(f"pump-{number:02d}", "pump", known) for number in range(1, pumps + 1)]
     machines += [_machine(f"demo-{number}", "demo", known, prepare=number <= RESTED) for number in range(1, DEMOS + 1)]
     Credentials(installation.passwd).set_all({machine.username: machine.password for machine in machines})
     write_private(installation.fleet, msgspec.json.format(msgspec.json.encode(machines)))
-    return machines
 
 
 def read_fleet(installation: Installation) -> list[Machine]:

@@ -9,7 +9,9 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from contract.errors import RondaError
 from ronda.installation import AGENT_NAMES, InstallationError
+from ronda.settings import Settings, SettingsError
 
 # Beyond this machine nobody listens: there is no TLS yet.
 LOOPBACK = "127.0.0.1"
@@ -20,6 +22,30 @@ def check_agents(without: tuple[str, ...]) -> list[str]:
     if unknown := [name for name in without if name not in AGENT_NAMES]:
         raise InstallationError(f"there is no agent {unknown[0]!r}; --without takes one of {', '.join(AGENT_NAMES)}")
     return [name for name in AGENT_NAMES if name not in without]
+
+
+def check_settings(settings: Settings) -> None:
+    """Raises: SettingsError for an address that no mail or webhook could be sent to."""
+    from cloud.notifications.email import addresses
+
+    for name, text in (("EMAIL_FROM", settings.email_from), ("EMAIL_TO", settings.email_to)):
+        try:
+            addresses(text)
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}") from error
+
+
+async def check_database(url: str) -> None:
+    """Raises: RondaError in one line when DATABASE_URL leads nowhere or to somebody who does not let us in."""
+    from cloud.storage.database import Database
+
+    database = Database(url)
+    try:
+        await database.open()
+    except RondaError as error:
+        raise InstallationError(f"DATABASE_URL: {error}") from error
+    finally:
+        await database.close()
 
 
 def check_port(host: str, port: int, option: str) -> None:

@@ -38,13 +38,21 @@ async def run_hub(data: Path) -> None:
             await stack.enter_async_context(
                 embedded_broker(installation, runtime.mqtt_host, runtime.mqtt_port, runtime.agents)
             )
-        database = await stack.enter_async_context(open_database(around))
-        await register_machines(installation, database)
-        works = [partial(_work, around, database, name, None) for name in around.runtime.agents]
-        tasks = [asyncio.create_task(kept_alive("agent", work)) for work in works]
-        tasks.append(asyncio.create_task(kept_alive("learning", partial(keep_learning, around, database))))
-        stack.push_async_callback(_cancel, tasks)
+        # The broker stays when the database is away: devices hand over what is stored later.
+        work = asyncio.create_task(kept_alive("agents", partial(_agents_at_work, around, installation)))
+        stack.push_async_callback(_cancel, [work])
         await until_told_to_stop()
+
+
+async def _agents_at_work(around: Surroundings, installation: Installation) -> None:
+    """All agents, each begun again by itself when it fails, and the watch for machines that are due to learn."""
+    async with open_database(around) as database:
+        await register_machines(installation, database)
+        works = {name: partial(_work, around, database, name, None) for name in around.runtime.agents}
+        works["learning"] = partial(keep_learning, around, database)
+        async with asyncio.TaskGroup() as group:
+            for name, work in works.items():
+                group.create_task(kept_alive(name, work))
 
 
 async def run_agent(name: str, data: Path | None, partitions: str | None) -> None:
@@ -53,10 +61,16 @@ async def run_agent(name: str, data: Path | None, partitions: str | None) -> Non
         raise InstallationError(f"there is no agent {name!r}; there are {', '.join(AGENT_NAMES)}")
     owned = parse_partitions(partitions)
     around = Surroundings(f"agent-{name}", data)
+    if data is not None and name in around.runtime.agents:
+        raise InstallationError(f"`ronda up` runs {name} itself; start it with --without {name} to run it here")
+    work = asyncio.create_task(kept_alive(name, partial(_one_at_work, around, name, owned)))
+    await until_told_to_stop()
+    await _cancel([work])
+
+
+async def _one_at_work(around: Surroundings, name: str, partitions: list[int] | None) -> None:
     async with open_database(around) as database:
-        work = asyncio.create_task(kept_alive(name, partial(_work, around, database, name, owned)))
-        await until_told_to_stop()
-        await _cancel([work])
+        await _work(around, database, name, partitions)
 
 
 async def run_broker(data: Path, port: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
-from urllib.parse import quote
 
 import msgspec
 
@@ -50,12 +49,6 @@ class Runtime(msgspec.Struct, kw_only=True):
     agents: list[str]
     mqtt_url: str = ""
 
-    def mqtt_url_for(self, service: str, password: str) -> str:
-        """Where and as whom this service meets the others."""
-        if self.mqtt_url:
-            return self.mqtt_url
-        return f"mqtt://{service}:{quote(password, safe='')}@{self.mqtt_host}:{self.mqtt_port}"
-
 
 class Installation:
     """The data folder: where each part keeps its things."""
@@ -86,14 +79,25 @@ class Installation:
     def create(self) -> None:
         """Make the folder, private to its owner. Raises: InstallationError in one line when that is impossible."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            self.root.chmod(0o700)
+            if self.root.exists() and not self._is_ours():
+                raise InstallationError(
+                    f"{self.root} is not empty and holds nothing of Ronda's; name another with --data"
+                )
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (self.logs, self.mail, self.broker, self.emulator, self.mlflow):
-                folder.mkdir(exist_ok=True)
+                folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise InstallationError(
                 f"cannot use the folder {self.root}: {error.strerror}; name another with --data"
             ) from error
+
+    def _is_ours(self) -> bool:
+        """Was this folder made by us, or is it empty? Anything else is somebody's own."""
+        if not self.root.is_dir():
+            return True  # making it will say what is wrong
+        ours = {self._secrets.name, self.postgres.name, self.broker.name}
+        names = {path.name for path in self.root.iterdir()}
+        return not names or bool(names & ours)
 
     def secrets(self) -> Secrets:
         """The installation's secrets, made when asked for the first time."""

@@ -31,6 +31,10 @@ class NotificationJournal:
             sent_at_ms=last.sent_at_ms,
         )
 
+    async def is_decided(self, event: AnomalyDetectedEvent) -> bool:
+        """Was this very event delivered or held back before?"""
+        return await self._store.is_decided(event)
+
     async def held_back(self, site: str, device: str) -> int:
         """How many were held back since then."""
         last = await self._store.last(site, device)

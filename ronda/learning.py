@@ -19,23 +19,23 @@ LOOK_S = 2.0
 # How late a champion that was moved in MLflow's own page is noticed.
 RECONCILE_S = 600.0
 # What failed is tried again after this: its cause is seldom gone within seconds.
-AFTER_FAILURE_S = 30.0
+AFTER_FAILURE_S = 300.0
 
 
 async def keep_learning(around: Surroundings, database: Database) -> None:
     """Start the trainer whenever a machine is due, and now and then to see what the registry says."""
     store = ReadingStore(database)
-    reconciled, tried = time.monotonic(), None
+    reconcile_at, again_at = time.monotonic() + RECONCILE_S, 0.0
+    tried: list[str] = []
     while True:
         await asyncio.sleep(LOOK_S)
         due = [f"{each.site}/{each.device}" for each in await store.devices_ready_to_learn(around.settings.learn_rows)]
-        if not due and time.monotonic() - reconciled < RECONCILE_S:
+        now = time.monotonic()
+        # The same again: nothing could be learned from them, such as from a machine that stood still.
+        is_time = bool(due) and (due != tried or now >= again_at)
+        if not is_time and now < reconcile_at:
             continue
-        if due == tried:
-            # Nothing could be learned from them: a machine that stood still, or a fit that failed.
-            log.warning("training.without_result", extra={"assets": due[:10]})
-            await asyncio.sleep(AFTER_FAILURE_S)
-        reconciled, tried = time.monotonic(), due
+        reconcile_at, again_at, tried = now + RECONCILE_S, now + AFTER_FAILURE_S, due
         log.info("training.started", extra={"assets": due[:10]})
         if code := await _train(around):
             log.error("training.failed", extra={"code": code})

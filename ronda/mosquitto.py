@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from broker.address import MqttAddress
-from broker.credentials import Credentials
+from broker.credentials import Credentials, secret_client_id
 from broker.mosquitto import Mosquitto
 from broker.mqtt import MqttBus
 from cloud.agents.registry import AGENTS, client_id
@@ -53,8 +53,9 @@ class MosquittoPart:
         address = MqttAddress(host=self._mosquitto.host, port=self._mosquitto.port)
         for agent in AGENTS:
             if agent.name in self._agents:
-                user = address.with_user(agent.name, self._passwords[agent.name])
-                async with MqttBus(user, client_id(agent)) as bus:
+                password = self._passwords[agent.name]
+                user = address.with_user(agent.name, password)
+                async with MqttBus(user, secret_client_id(client_id(agent), password)) as bus:
                     await bus.subscribe(*agent.filters())
 
     async def _look_after(self) -> None:

@@ -23,13 +23,11 @@ class Surroundings:
     def __init__(self, process: str, data: Path | None) -> None:
         self.settings = load_settings()
         self.installation = None if data is None else Installation(data)
+        # First of all, so that a mistyped folder is not made.
+        self.runtime = _runtime_of(self.settings) if self.installation is None else self.installation.runtime()
         set_up_logs(process, self.settings.log_level, self.installation.logs if self.installation else None)
-        if self.installation is None:
-            self.secrets = with_settings(_no_secrets(), self.settings)
-            self.runtime = _runtime_of(self.settings)
-        else:
-            self.secrets = with_settings(self.installation.secrets(), self.settings)
-            self.runtime = self.installation.runtime()
+        secrets = _no_secrets() if self.installation is None else self.installation.secrets()
+        self.secrets = with_settings(secrets, self.settings)
         _tell_libraries(self.settings)
         if self.installation is not None:
             # Its cache of fonts belongs to the installation, whatever the home folder allows.

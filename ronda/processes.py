@@ -62,6 +62,11 @@ class Part:
             )  # fmt: skip
         log.info("part.started", extra={"part": self.name, "pid": self._process.pid})
 
+    def last_words(self) -> str:
+        """The last line that it printed outside its log."""
+        lines = self._errors.read_text(errors="replace").strip().splitlines() if self._errors.exists() else []
+        return lines[-1].strip() if lines else ""
+
     async def wait(self) -> int:
         """Until it ends: its exit code."""
         if self._process is None:
@@ -140,5 +145,8 @@ async def kept_alive(name: str, work: Callable[[], Awaitable[None]]) -> None:
             await work()
         except Exception:
             log.exception("task.failed", extra={"task": name})
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                # The failure came in place of the cancellation: we are told to end, not to begin again.
+                raise
         pause = _FIRST_PAUSE_S if clock() - began > _STABLE_S else min(pause * 2, _LONGEST_PAUSE_S)
         await asyncio.sleep(pause)

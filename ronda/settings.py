@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.errors import RondaError
@@ -56,8 +58,31 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr = SecretStr("")
 
     notification_cooldown_s: int = Field(default=600, ge=0)
-    learn_rows: int = Field(default=1800, ge=60)
+    learn_rows: int = Field(default=1800, ge=120)
     prometheus_multiproc_dir: Path | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, ZoneInfoNotFoundError) as error:
+            raise ValueError(f"{name!r} is no zone of the IANA list, such as America/Sao_Paulo") from error
+        return name
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_secret(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value()) < _MINIMUM_SECRET:
+            raise ValueError(f"must have at least {_MINIMUM_SECRET} characters, for example from: openssl rand -hex 32")
+        return secret
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _http_address(cls, url: str) -> str:
+        if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
+            raise ValueError("must be an http:// or https:// address")
+        return url
 
     def check_secrets(self) -> None:
         """In production nothing starts on a secret that anybody could know. Raises: SettingsError naming each."""
@@ -96,4 +121,5 @@ def load_settings() -> Settings:
 
 
 def _plain(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors())
+    lines = [f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors()]
+    return "; ".join(line.replace("Value error, ", "") for line in lines)

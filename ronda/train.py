@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from broker.credentials import secret_client_id
 from broker.mqtt import MqttBus
 from cloud.models.registry import Registry
 from cloud.models.training import train
@@ -26,6 +27,7 @@ from ronda.fleet import read_fleet
 from ronda.hub import open_database
 from ronda.installation import Installation, InstallationError
 from ronda.parts import Surroundings, clock_ms
+from ronda.settings import load_settings
 
 log = logging.getLogger("ronda.train")
 
@@ -52,7 +54,7 @@ async def run_training(data: Path | None, addresses: Sequence[str], *, first: bo
     with _alone(data):
         if first and data is not None:
             # The imports and MLflow's tables take seconds: under way before there is anything to learn from.
-            Registry(*_registry_of_a_first_start(data)).prepare()
+            _registry_of_a_first_start(data).prepare()
             await _runtime_appears(data)
         around = Surroundings("trainer", data)
         registry = Registry(around.runtime.tracking_uri, around.runtime.artifact_root)
@@ -63,6 +65,7 @@ async def run_training(data: Path | None, addresses: Sequence[str], *, first: bo
                 await trainer.until_fleet_has_learned(Installation(data))
             elif asked:
                 await trainer.train([Pupil(*address, around.settings.learn_rows) for address in asked])
+                trainer.check_all_learned()
             else:
                 await trainer.train_due()
                 await trainer.reconcile()
@@ -76,6 +79,7 @@ class Trainer:
         self._registry = registry
         self._readings = ReadingStore(database)
         self._promotions = PromotionStore(database)
+        self._unlearned: list[str] = []
 
     async def train(self, pupils: Sequence[Pupil]) -> None:
         """Fit, register, promote and announce, one machine after the other."""
@@ -89,6 +93,20 @@ class Trainer:
                 clock_ms=lambda: int(clock_ms()),
             )
             await self._announce(promoted)
+            self._tell(pupil, promoted)
+
+    def check_all_learned(self) -> None:
+        """Raises: InstallationError naming those from which nothing could be learned."""
+        if self._unlearned:
+            raise InstallationError(f"no model for {', '.join(self._unlearned)}: the log of the trainer says why")
+
+    def _tell(self, pupil: Pupil, promoted: Sequence[ModelPromotedEvent]) -> None:
+        asset = f"{pupil.site}/{pupil.device}"
+        for event in promoted:
+            print(f"{asset}: version {event.model.version} of {event.model.name} is champion, run {event.model.run_id}")
+        if not promoted:
+            self._unlearned.append(asset)
+            print(f"{asset}: nothing learned")
 
     async def train_due(self) -> None:
         """Those that have enough readings for their first model."""
@@ -121,7 +139,9 @@ class Trainer:
     async def _announce(self, events: Sequence[ModelPromotedEvent]) -> None:
         if not events:
             return
-        async with MqttBus(self._around.mqtt("trainer"), "ronda-trainer-process", persistent=False) as bus:
+        address = self._around.mqtt("trainer")
+        client_id = secret_client_id("ronda-trainer-process", address.password)
+        async with MqttBus(address, client_id, persistent=False) as bus:
             await bus.publish(encode_events(events), retain=True)
 
 
@@ -130,9 +150,10 @@ def _differs(promotion: Promotion, known: dict[tuple[str, str], Promotion]) -> b
     return current is None or current.version != promotion.version
 
 
-def _registry_of_a_first_start(data: Path) -> tuple[str, str]:
-    installation = Installation(data)
-    return installation.own_tracking_uri, installation.own_artifact_root
+def _registry_of_a_first_start(data: Path) -> Registry:
+    """The one that `ronda up` will name, before it has."""
+    installation, settings = Installation(data), load_settings()
+    return Registry(installation.own_tracking_uri, settings.mlflow_artifact_root or installation.own_artifact_root)
 
 
 async def _runtime_appears(data: Path) -> None:

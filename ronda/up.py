@@ -19,8 +19,8 @@ import msgspec
 from broker.credentials import Credentials
 from cloud.storage.postgres import EmbeddedPostgres
 from contract.errors import RondaError
-from ronda.fleet import write_fleet
-from ronda.guards import LOOPBACK, alone, check_agents, check_port, free_port
+from ronda.fleet import RESTED, write_fleet
+from ronda.guards import LOOPBACK, alone, check_agents, check_database, check_port, check_settings, free_port
 from ronda.installation import Installation, InstallationError, Runtime, Secrets, with_settings
 from ronda.logs import set_up_logs
 from ronda.processes import Part, until_told_to_stop
@@ -29,6 +29,8 @@ from ronda.settings import Settings
 # Beyond this something is wrong that waiting does not mend.
 READY_TIMEOUT_S = 180.0
 POLL_S = 0.25
+# A part that died this often before anything worked will die again.
+RESTARTS_BEFORE_READY = 4
 # All parts, one after the other, and the database: seconds; more is a part that hangs.
 STOP_WITHIN_S = 60.0
 RESTART_PAUSE_S = 1.0
@@ -56,10 +58,12 @@ class Up:
         self._say = say
         self._installation = Installation(options.data)
         self._began = time.monotonic()
+        self._parts: list[Part] = []
 
     async def run(self) -> None:
         """Until Ctrl-C. Raises: RondaError with one clear line when it cannot start."""
         agents = check_agents(self._options.without)
+        check_settings(self._settings)
         self._installation.create()
         with alone(self._installation.root):
             set_up_logs("up", self._settings.log_level, self._installation.logs)
@@ -86,7 +90,9 @@ class Up:
             # The slowest step of a first start: begun before everything else, beside everything else.
             await self._part(stack, "trainer", ["train", "--first", *data])
         Credentials(self._installation.passwd).set_all(secrets.services)
-        machines = write_fleet(self._installation, self._options.devices)
+        # On somebody else's broker our emulated machines have no users.
+        own_broker = not self._settings.mqtt_url.get_secret_value()
+        write_fleet(self._installation, self._options.devices if own_broker else None)
         database_url = await self._database(stack)
         runtime = self._runtime(database_url, agents)
         self._installation.announce(runtime)
@@ -94,14 +100,16 @@ class Up:
         await self._mosquitto(stack, agents)
         await self._part(stack, "hub", ["hub", *data], keep=True)
         await self._part(stack, "web", ["api", *data], keep=True)
-        await self._part(stack, "emulator", ["emulate", *data], keep=True)
-        self._step("processes", "hub, web and emulator are starting")
+        if own_broker:
+            await self._part(stack, "emulator", ["emulate", *data], keep=True)
+        self._step("processes", "hub, web and emulator are starting" if own_broker else "hub and web are starting")
         await self._until_ready(runtime)
-        self._step("ready", f"{self._options.devices} of {len(machines)} emulated machines are live and judged")
+        self._step("ready", self._ready_words() if own_broker else "no emulated machines on a broker that is not ours")
         self._welcome(runtime, secrets)
 
     async def _database(self, stack: contextlib.AsyncExitStack) -> str:
         if given := self._settings.database_url.get_secret_value():
+            await check_database(given)
             self._step("database", "as DATABASE_URL says")
             return given
         postgres = EmbeddedPostgres(self._installation.postgres)
@@ -128,6 +136,7 @@ class Up:
         self, stack: contextlib.AsyncExitStack, name: str, arguments: list[str], *, keep: bool = False
     ) -> None:
         part = Part(name, arguments, self._installation.logs / f"{name}.err")
+        self._parts.append(part)
         stack.push_async_callback(part.stop)
         await part.start()
         if keep:
@@ -142,6 +151,8 @@ class Up:
             ready, missing = await asyncio.to_thread(ask_readiness, f"http://{LOOPBACK}:{runtime.http_port}/readyz")
             if ready:
                 return
+            if dying := next((part for part in self._parts if part.restarts >= RESTARTS_BEFORE_READY), None):
+                raise InstallationError(f"{dying.name} does not stay up: {dying.last_words() or 'its log says why'}")
             if missing and missing != told:
                 told = missing
                 self._step("waiting", missing)
@@ -174,6 +185,10 @@ class Up:
 
     def _step(self, what: str, text: str) -> None:
         self._say(f"  {time.monotonic() - self._began:5.1f} s  {what:<10} {text}")
+
+    def _ready_words(self) -> str:
+        live = "1 machine is" if self._options.devices == 1 else f"{self._options.devices} machines are"
+        return f"{live} live and judged, {RESTED} demonstration machines are rested"
 
     def _mqtt_words(self) -> str:
         if self._settings.mqtt_url.get_secret_value():

@@ -34,10 +34,11 @@ from cloud.storage.readings import ReadingStore
 from cloud.storage.users import UserStore
 from dashboard.app import create_dashboard
 from ronda.client import RondaClient
-from ronda.guards import LOOPBACK
+from ronda.guards import LOOPBACK, check_port
 from ronda.hub import open_database
 from ronda.parts import Surroundings, clock_ms
 from ronda.processes import until_told_to_stop
+from ronda.settings import SettingsError
 
 ADMIN = "admin"
 ADMIN_SCOPES = ("ingest:write", "simulate:write", "data:read", "devices:write")
@@ -48,9 +49,13 @@ _ADMITTED_WITHIN_S = 5.0
 _ASYNCAPI = Path(__file__).parents[1] / "contract" / "generated" / "asyncapi.yaml"
 
 
-async def run_web(data: Path | None) -> None:
+async def run_web(data: Path | None, http_port: int | None) -> None:
     """Serve until told to stop."""
     around = Surroundings("web", data)
+    port = around.runtime.http_port if http_port is None else http_port
+    check_port(LOOPBACK, port, "--http-port")
+    if missing := [name for name, value in _needed(around).items() if not value]:
+        raise SettingsError(f"without --data, {' and '.join(missing)} must be set too")
     async with contextlib.AsyncExitStack() as stack:
         mailbox = await stack.enter_async_context(_mail(around))
         database = await stack.enter_async_context(open_database(around))
@@ -62,7 +67,7 @@ async def run_web(data: Path | None) -> None:
         config = uvicorn.Config(
             app,
             host=LOOPBACK,
-            port=around.runtime.http_port,
+            port=port,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_GRACE_S,
@@ -75,6 +80,10 @@ async def run_web(data: Path | None) -> None:
         await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         await serving
+
+
+def _needed(around: Surroundings) -> dict[str, str]:
+    return {"JWT_SECRET": around.secrets.jwt_secret, "ADMIN_PASSWORD": around.secrets.admin_password}
 
 
 def application(around: Surroundings, database: Database, bus: MqttBus, mailbox: Mailbox | None) -> FastAPI:

@@ -31,8 +31,6 @@ EMBEDDED = Promises(
     survives_broker_kill=True,
     refuses_when_full=True,
 )
-# Queues of agents: one that is no longer declared would fill for ever.
-_OURS = "ronda-"
 
 
 class EmbeddedBrokerError(RondaError):
@@ -73,7 +71,7 @@ class EmbeddedBroker:
         self._log.open()
         try:
             self._exchange = Exchange(self._log, self._rules, self._limits, self._now_s)
-            self._exchange.restore(self._queues, _OURS)
+            self._exchange.restore(self._queues)
             self._server = Server(self.host, self.port, self._credentials, self._exchange)
             await self._server.start()
         except BaseException as error:

@@ -66,7 +66,8 @@ class Client:
     def holds_back(self) -> bool:
         """Must publishers wait for this client's queue to get room?
 
-        Those of a service that is declared or here; one that left for good, or a device, misses messages instead.
+        Those of a service that is declared or here. A service that nobody declares and that is away may never come
+        back: full, it misses what is newest, as a device does, and what it misses is counted.
         """
         durable = self.durable
         return (

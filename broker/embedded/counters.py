@@ -14,7 +14,7 @@ class Counters(msgspec.Struct):
     refused: dict[str, int] = msgspec.field(default_factory=dict)
     # A queue was full: the publisher was held back, and after that its connection closed without acknowledgement.
     refused_full: int = 0
-    # A live or foreign subscriber's own bound was reached; what it missed it did not acknowledge in time.
+    # The bound of a live subscriber, a device, or a service that is away and undeclared was reached: it missed these.
     dropped_slow: int = 0
     dropped_retained: int = 0
     dead_letters: int = 0

@@ -15,7 +15,7 @@ from broker.embedded.log import Log
 from broker.embedded.outbox import DurableOutbox, Outbox
 from broker.embedded.routes import Routes
 from broker.embedded.rows import StoredSession
-from broker.filters import matches
+from broker.filters import matches, shortened
 
 log = logging.getLogger("ronda.broker.exchange")
 
@@ -44,14 +44,17 @@ class Exchange:
 
     # -- sessions --
 
-    def restore(self, queues: Mapping[str, QueueSpec], prefix: str) -> None:
-        """Bring back what the log knows; declared queues are made as they are declared, old ones of ours removed."""
+    def restore(self, queues: Mapping[str, QueueSpec]) -> None:
+        """Bring back what the log knows; declared queues are made as they are declared.
+
+        One that nobody declares may be an agent's that runs elsewhere: it keeps what it has, and goes when it was not
+        used for a week.
+        """
         for topic, payload, qos in self.log.retained():
             self._retained[topic] = (payload, qos)
         for stored in self.log.sessions():
             spec = queues.get(stored.client)
-            foreign = spec is None and not stored.client.startswith(prefix)
-            if foreign or (spec is not None and spec.user == stored.user):
+            if spec is None or spec.user == stored.user:
                 self._add_durable(stored, declared=spec is not None)
             else:
                 self.log.remove_session(stored.client, stored.number)
@@ -202,7 +205,7 @@ class Exchange:
         if len(self._reported) > _REPORTS:
             self._reported.clear()
         self._reported[user, reason] = now
-        log.warning("publish.refused", extra={"user": user, "topic": topic, "reason": reason})
+        log.warning("publish.refused", extra={"user": user, "topic": shortened(topic), "reason": reason})
 
     # -- durable sessions --
 

@@ -9,6 +9,8 @@ from broker.filters import matches
 
 # Topics whose subscribers are remembered; a fleet speaks on a few topics per device.
 _REMEMBERED = 32_768
+# Subscribers remembered, over all topics: 20 MB, however many clients ask for everything.
+_REMEMBERED_SUBSCRIBERS = 262_144
 
 
 class Routes:
@@ -19,12 +21,13 @@ class Routes:
         self._wild: dict[str, dict[str, int]] = {}
         self._filters: dict[str, dict[str, int]] = {}
         self.subscribers = lru_cache(_REMEMBERED)(self._subscribers)
+        self._remembered = 0
 
     def add(self, client_id: str, wanted: str, qos: int) -> None:
         """Add or change a subscription."""
         self._table(wanted).setdefault(wanted, {})[client_id] = qos
         self._filters.setdefault(client_id, {})[wanted] = qos
-        self.subscribers.cache_clear()
+        self._forget()
 
     def remove(self, client_id: str, wanted: str) -> bool:
         """End a subscription; False when there was none."""
@@ -34,7 +37,7 @@ class Routes:
         table[wanted].pop(client_id)
         if not table[wanted]:
             del table[wanted]
-        self.subscribers.cache_clear()
+        self._forget()
         return True
 
     def remove_all(self, client_id: str) -> None:
@@ -54,7 +57,14 @@ class Routes:
             if matches(wanted, topic):
                 for client_id, qos in clients.items():
                     found[client_id] = max(qos, found.get(client_id, 0))
+        if self._remembered + len(found) > _REMEMBERED_SUBSCRIBERS:
+            self._forget()
+        self._remembered += len(found)
         return tuple(found.items())
+
+    def _forget(self) -> None:
+        self.subscribers.cache_clear()
+        self._remembered = 0
 
     def _table(self, wanted: str) -> dict[str, dict[str, int]]:
         return self._wild if "+" in wanted or "#" in wanted else self._exact

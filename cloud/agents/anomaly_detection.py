@@ -14,12 +14,13 @@ from cloud.agents.agent import Agent, Input
 from cloud.agents.assets import Asset, Position
 from cloud.agents.evidence import anomaly_event
 from cloud.agents.tracing import hops
-from contract.errors import RondaError
+from contract.errors import RondaError, TransientError
 from contract.events import (
     AnomalyDetectedEvent,
     Event,
     HopEvent,
     ModelPromotedEvent,
+    ModelRef,
     Readings,
     ValidatedDataEvent,
 )
@@ -32,6 +33,8 @@ log = logging.getLogger("ronda.agents.detection")
 
 # A crash re-reads from the store what was judged since; ten seconds of a plant are read in a moment.
 KEEP_EVERY_MS = 10_000
+# An announcement can be lost between the trainer and the bus; the store knows every champion.
+LOOK_TICKS = 10
 # Rows read at once while catching up: half an hour at 1 Hz.
 CATCH_UP_ROWS = 2_000
 
@@ -107,12 +110,15 @@ class AnomalyDetectionAgent(Agent):
         # Raised but not yet kept: they outlive a retry, whose rows the detectors have judged already.
         self._found: list[Event] = []
         self._outgoing: list[AnomalyDetectedEvent] = []
+        self._refused: dict[Key, ModelRef] = {}
+        self._ticks = 0
 
     async def start(self) -> Sequence[Event]:
         """Load every champion, and publish what a crash left between the commit and the broker."""
-        for promotion in await self._memory.champions():
-            await self._promoted(promotion)
-        return [*await self._memory.unpublished(), *await self._settle()]
+        await self._load_champions()
+        left = await self._memory.unpublished()
+        self._outgoing += left
+        return [*left, *await self._settle()]
 
     async def handle(self, batch: Sequence[Input]) -> Sequence[Event]:
         """Take up new models, and judge the blocks of machines that have one."""
@@ -125,6 +131,9 @@ class AnomalyDetectionAgent(Agent):
 
     async def tick(self) -> Sequence[Event]:
         """Catch up where something is missing, and keep what changed."""
+        self._ticks += 1
+        if self._ticks % LOOK_TICKS == 0:
+            await self._load_champions()
         for asset in [asset for asset in self._assets.values() if asset.behind is not None]:
             await self._catch_up(asset)
         if self._outgoing:
@@ -136,24 +145,40 @@ class AnomalyDetectionAgent(Agent):
         """Keep every machine's state, so that the next start has nothing to read again."""
         await self._memory.keep([_snapshot(asset) for asset in self._assets.values() if asset.changed], [])
 
+    async def _load_champions(self) -> None:
+        for promotion in await self._memory.champions():
+            await self._promoted(promotion)
+
     async def _promoted(self, promotion: ModelPromotedEvent) -> None:
         """Swap the model between two batches; a model that cannot be trusted leaves the old one in place."""
         key = (promotion.site, promotion.device)
-        asset = self._assets.get(key)
-        if promotion.partition not in self._owned or (asset is not None and asset.model == promotion.model):
+        if promotion.partition not in self._owned or not self._is_news(promotion):
             return
         try:
             model = await self._models.load(promotion)
         except RondaError as error:
+            if not isinstance(error, TransientError):
+                self._refused[key] = promotion.model
             fields = {"asset": "/".join(key), "version": promotion.model.version, "why": str(error)}
             log.exception("model.refused", extra=fields)
             return
         asset = self._assets[key] = await self._asset(promotion, model)
         missed = self._unjudged.pop(key, None)
         if missed is not None:
-            asset.fall_behind(missed, self._clock_ms())
+            asset.fall_behind(missed)
         log.info("model.loaded", extra={"asset": "/".join(key), "version": promotion.model.version})
         await self._catch_up(asset)
+
+    def _is_news(self, promotion: ModelPromotedEvent) -> bool:
+        """Is this a later promotion than the one in use, and not one that was refused already?
+
+        What the broker retained may be older than what the store said at the start.
+        """
+        key = (promotion.site, promotion.device)
+        asset = self._assets.get(key)
+        if self._refused.get(key) == promotion.model:
+            return False
+        return asset is None or (asset.model != promotion.model and promotion.promoted_at_ms >= asset.promoted_at_ms)
 
     async def _asset(self, promotion: ModelPromotedEvent, model: Model) -> Asset:
         """The machine where it was left; a new model begins behind its own data, and an open anomaly stays open."""
@@ -169,7 +194,7 @@ class AnomalyDetectionAgent(Agent):
             # Of an older version, or damaged: the window fills again within seconds.
             log.exception("state.refused", extra={"asset": f"{site}/{device}"})
             detector = begun()
-        return Asset(site, device, promotion.model, detector, begin)
+        return Asset(promotion, detector, begin)
 
     def _left(self, site: str, device: str) -> Snapshot | None:
         asset = self._assets.get((site, device))
@@ -181,7 +206,7 @@ class AnomalyDetectionAgent(Agent):
             # Stored meanwhile; read from there once there is a model.
             self._unjudged[block.site, block.device] = block
         elif asset.behind is not None or not asset.follows(block):
-            asset.fall_behind(block, self._clock_ms())
+            asset.fall_behind(block)
             await self._catch_up(asset)
         else:
             self._judge(asset, block)
@@ -193,7 +218,7 @@ class AnomalyDetectionAgent(Agent):
                 self._judge(asset, block)
             if sum(map(len, blocks)) < CATCH_UP_ROWS:
                 break
-        asset.come_level(self._clock_ms())
+        asset.come_level()
 
     def _judge(self, asset: Asset, block: Readings) -> None:
         changes = asset.judge(block)
@@ -205,7 +230,11 @@ class AnomalyDetectionAgent(Agent):
         self, asset: Asset, block: Readings, events: Sequence[AnomalyDetectedEvent], now_ms: float
     ) -> list[HopEvent]:
         scored = hops(
-            [block], self.name, "scored", now_ms, {"score": asset.detector.score, "model": asset.model.version}
+            [block],
+            self.name,
+            "scored",
+            now_ms,
+            {"last_score": round(asset.detector.score, 3), "model": asset.model.version},
         )
         return scored + [
             hop for event in events for hop in hops([block], self.name, event.phase, now_ms, {"score": event.score})

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from contract.events import ModelRef, Readings
+from contract.events import ModelPromotedEvent, Readings
 from contract.identity import UNCOUNTED_BOOT
 from detection.detector import Change, Detector
-
-# A reading that the historian refused never comes; after this long the detector goes on without it.
-GIVE_UP_MS = 30_000
 
 
 class Position(NamedTuple):
@@ -23,14 +20,14 @@ class Position(NamedTuple):
 class Asset:
     """A machine with a model. `behind` names the reading up to which it must catch up from the store, if any."""
 
-    def __init__(self, site: str, device: str, model: ModelRef, detector: Detector, position: Position) -> None:
-        self.site = site
-        self.device = device
-        self.model = model
+    def __init__(self, promotion: ModelPromotedEvent, detector: Detector, position: Position) -> None:
+        self.site = promotion.site
+        self.device = promotion.device
+        self.model = promotion.model
+        self.promoted_at_ms = promotion.promoted_at_ms
         self.detector = detector
         self.position = position
         self.behind: Position | None = None
-        self.behind_since_ms = 0.0
         self.changed = True
         self.kept_at_ms = 0.0
 
@@ -40,22 +37,17 @@ class Asset:
             return True
         return block.seq[0] <= (self.position.seq + 1 if block.boot == self.position.boot else 0)
 
-    def fall_behind(self, block: Readings, now_ms: float) -> None:
+    def fall_behind(self, block: Readings) -> None:
         """From now on read from the store, up to this block's end at least."""
-        if self.behind is None:
-            self.behind_since_ms = now_ms
         self.behind = max(self.behind or Position(0), last_of(block))
 
-    def come_level(self, now_ms: float) -> None:
-        """Go on with what comes by itself once the missing was judged, or waited for long enough."""
-        if self.behind is None:
-            return
-        if self.position >= self.behind or now_ms - self.behind_since_ms > GIVE_UP_MS:
-            self.position = max(self.position, self.behind)
+    def come_level(self) -> None:
+        """Go on with what comes by itself once everything up to there was judged."""
+        if self.behind is not None and self.position >= self.behind:
             self.behind = None
 
     def judge(self, block: Readings) -> list[Change]:
-        """Score the rows of `block` that come after the position, and move it."""
+        """Let the detector judge `block`, which skips what is late by its time, and move the position."""
         changes = self.detector.process(block.measured_at_ms, block.values, block.metrics)
         self.position = max(self.position, last_of(block))
         self.changed = True

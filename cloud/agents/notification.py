@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from cloud.agents.agent import Agent, Input
-from cloud.notifications.decision import Decision, LastSent, Why
+from cloud.notifications.decision import Decision, LastSent
 from contract.events import AnomalyDetectedEvent, Delivery, Event, HopEvent, NotificationSentEvent
 
 
@@ -28,6 +28,9 @@ class Journal(Protocol):
 
     async def last_sent(self, site: str, device: str) -> LastSent | None:
         """The last message about this device that really went out."""
+
+    async def is_decided(self, event: AnomalyDetectedEvent) -> bool:
+        """Was this very event delivered or held back before? A batch comes again after a failure or a crash."""
 
     async def held_back(self, site: str, device: str) -> int:
         """How many were held back by the cooldown since then."""
@@ -68,7 +71,9 @@ class NotificationAgent(Agent):
     async def start(self) -> Sequence[Event]:
         """Publish what a crash left between the commit and the broker; be warm for the first mail."""
         await asyncio.to_thread(self._warm_up)
-        return await self._journal.unpublished()
+        left = await self._journal.unpublished()
+        self._outgoing += left
+        return left
 
     async def handle(self, batch: Sequence[Input]) -> Sequence[Event]:
         """Each device's events in order, the devices beside each other."""
@@ -76,7 +81,11 @@ class NotificationAgent(Agent):
         for event in batch:
             if isinstance(event, AnomalyDetectedEvent):
                 by_device.setdefault((event.site, event.device), []).append(event)
-        await asyncio.gather(*(self._one_device(events) for events in by_device.values()))
+        work = [self._one_device(events) for events in by_device.values()]
+        # Each to its end, so that nobody is still sending when a failure has the batch begun again.
+        failures = [failure for failure in await asyncio.gather(*work, return_exceptions=True) if failure]
+        if failures:
+            raise failures[0]
         done, self._done = self._done, []
         return done
 
@@ -92,9 +101,9 @@ class NotificationAgent(Agent):
             await self._one(event)
 
     async def _one(self, event: AnomalyDetectedEvent) -> None:
-        decision = self._notifier.decide(event, await self._journal.last_sent(event.site, event.device))
-        if decision.reason == Why.ALREADY_SENT:
+        if await self._journal.is_decided(event):
             return
+        decision = self._notifier.decide(event, await self._journal.last_sent(event.site, event.device))
         decided = self._hop(event, self.name, "decided", {"reason": str(decision.reason)})
         suppressed = await self._journal.held_back(event.site, event.device) if decision.send else 0
         receipts = await self._notifier.notify(event, decision, suppressed)

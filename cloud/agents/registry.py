@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from broker.credentials import SERVICE_PREFIX
 from cloud.agents.acquisition import DataAcquisitionAgent
 from cloud.agents.agent import Agent
 from cloud.agents.anomaly_detection import AnomalyDetectionAgent
@@ -32,8 +33,9 @@ def parties() -> list[Party]:
 
 
 def client_id(agent: type[Agent], partitions: str | None = None) -> str:
-    """The name of the agent's persistent session on the broker, the same after a restart."""
-    return f"ronda-{agent.name}" if partitions is None else f"ronda-{agent.name}-{partitions}"
+    """The plain name of the agent's persistent session on the broker; `secret_client_id` makes it hard to guess."""
+    name = f"{SERVICE_PREFIX}{agent.name}"
+    return name if partitions is None else f"{name}-{partitions}"
 
 
 def drawing(agents: Sequence[type[Agent]] = AGENTS) -> str:

@@ -79,7 +79,9 @@ def _used_within(machine: DemoMachine, now_ms: float, cooldown_ms: int) -> bool:
 
 
 def _asked_lately(machine: DemoMachine, now_ms: float) -> bool:
-    return machine.asked_at_ms is not None and now_ms - machine.asked_at_ms < PREPARED_WITHIN_MS
+    if machine.asked_at_ms is None or machine.asked_at_ms < (machine.used_at_ms or 0):
+        return False
+    return now_ms - machine.asked_at_ms < PREPARED_WITHIN_MS
 
 
 def _longest_rest(machine: DemoMachine) -> tuple[int, str, int, str]:

@@ -17,9 +17,6 @@ from detection.settings import Settings
 
 log = logging.getLogger("ronda.models")
 
-# Half an hour at 1 Hz: after 400 / 800 / 1,600 / 3,200 rows 33 / 11 / 4 / 0 % of the next 750 healthy rows alarmed.
-LEARN_ROWS = 1_800
-
 
 class Rows(Protocol):
     """n stored readings by their own time: times (n), values (n, k; NaN for none), names (k)."""

@@ -92,11 +92,6 @@ class DeviceStore:
             in_force = await connection.scalar(first_wins.returning(Device.metrics))
         return msgspec.convert(in_force, list[Metric])
 
-    async def set_learn_rows(self, site: str, device: str, rows: int | None) -> None:
-        """How many stored readings make the first model of this device; None: the usual number."""
-        async with self._database.begin() as connection:
-            await connection.execute(_change(site, device).values(learn_rows=rows))
-
     async def revoke(self, site: str, device: str, *, now_ms: int) -> bool:
         """The device may no longer speak. Returns whether it could until now."""
         change = _change(site, device).where(Device.revoked_at_ms.is_(None)).values(revoked_at_ms=now_ms)

@@ -64,9 +64,15 @@ class NotificationStore:
             since = await connection.scalar(held_back.where(Notification.sent_at_ms >= row.sent_at_ms))
         return msgspec.convert({**row._asdict(), "suppressed": since}, LastNotification)
 
-    async def of_anomaly(self, anomaly_id: str) -> list[NotificationSentEvent]:
-        """What was decided about one anomaly, in order: so that work redelivered after a crash is not done twice."""
-        return await self._events(_events().where(Notification.anomaly_id == anomaly_id))
+    async def is_decided(self, event: AnomalyDetectedEvent) -> bool:
+        """Was this very event delivered on some channel, or held back? Only failures do not count."""
+        wanted = select(func.count()).where(
+            Notification.anomaly_id == event.anomaly_id,
+            Notification.event_id == event.id,
+            Notification.delivery != Delivery.FAILED,
+        )
+        async with self._database.begin() as connection:
+            return bool(await connection.scalar(wanted))
 
     async def by_correlation(self, correlation_id: str) -> list[NotificationSentEvent]:
         """What a reading with this id led to, in order."""

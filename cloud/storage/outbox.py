@@ -40,7 +40,7 @@ class Outbox:
         )
         return (await connection.execute(message.on_conflict_do_nothing())).rowcount == 1
 
-    async def unpublished(self, *, limit: int = 256) -> list[OutboxMessage]:
+    async def unpublished(self, *, limit: int = 10_000) -> list[OutboxMessage]:
         """What is still to be published, in the order of decision: at the start, and after a failure."""
         waiting = (
             select(Message.id, Message.topic, Message.payload)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from cloud.agents.anomaly_detection import AnomalyDetectionAgent, Snapshot
+from cloud.agents.anomaly_detection import LOOK_TICKS, AnomalyDetectionAgent, Snapshot
 from cloud.agents.assets import Position
 from contract.errors import RondaError, TransientError
 from contract.events import (
@@ -55,7 +55,7 @@ def block(
     )
 
 
-def promotion(version: str = "1") -> ModelPromotedEvent:
+def promotion(version: str = "1", promoted_at_ms: int = START_MS) -> ModelPromotedEvent:
     return ModelPromotedEvent(
         site=SITE,
         device=DEVICE,
@@ -63,7 +63,7 @@ def promotion(version: str = "1") -> ModelPromotedEvent:
         artifact_uri=f"memory:{version}",
         data_hash="d",
         trained_through_ms=START_MS + (LEARNED - 1) * 1000,
-        promoted_at_ms=START_MS,
+        promoted_at_ms=promoted_at_ms,
     )
 
 
@@ -89,6 +89,7 @@ class Store:
         self.events: dict[str, AnomalyDetectedEvent] = {}
         self.promoted: list[ModelPromotedEvent] = []
         self.away = 0
+        self.waiting: list[AnomalyDetectedEvent] = []
 
     async def champions(self) -> Sequence[ModelPromotedEvent]:
         return self.promoted
@@ -107,10 +108,10 @@ class Store:
         self.events |= {event.id: event for event in events}
 
     async def unpublished(self) -> Sequence[AnomalyDetectedEvent]:
-        return []
+        return self.waiting
 
     async def published(self, events: Sequence[AnomalyDetectedEvent]) -> None:
-        pass
+        self.waiting = [event for event in self.waiting if event not in events]
 
     async def units(self, site: str, device: str) -> Mapping[str, str]:
         return UNITS
@@ -195,10 +196,47 @@ async def test_a_gap_that_never_fills_does_not_stop_the_machine_being_judged(ben
     values = rows(120, sick_from=60)
     await bench.agent.handle([promotion()])
     await bench.agent.handle([block(values[:30])])
-    await bench.agent.handle([block(values[31:60], 31)])
-    bench.clock.now += 31_000
+    after, last = block(values[31:60], 31), block(values[60:], 60)
+    bench.store.stored = [after]
+    await bench.agent.handle([after])
+    assert anomalies(await bench.agent.handle([last]))
+
+
+async def test_rows_that_the_store_gets_late_are_not_skipped_however_long_it_takes(bench: Bench) -> None:
+    values = rows(120, sick_from=40)
+    await bench.agent.handle([promotion()])
+    first, missed, last = block(values[:40]), block(values[40:80], 40), block(values[80:], 80)
+    await bench.agent.handle([first])
+    assert anomalies(await bench.agent.handle([last])) == []
+    bench.clock.now += 3_600_000
+    assert anomalies(await bench.agent.tick()) == []
+    bench.store.stored = [first, missed, last]
+    assert anomalies(await bench.agent.tick())
+
+
+async def test_a_promotion_whose_announcement_was_lost_is_found_in_the_store(bench: Bench) -> None:
+    await bench.agent.start()
+    bench.store.promoted = [promotion()]
+    for _ in range(LOOK_TICKS):
+        await bench.agent.tick()
+    assert anomalies(await bench.agent.handle([block(rows(80, sick_from=30))]))
+
+
+async def test_an_older_announcement_that_the_broker_kept_does_not_undo_a_newer_promotion(bench: Bench) -> None:
+    bench.store.promoted = [promotion("2", promoted_at_ms=START_MS + 1)]
+    await bench.agent.start()
+    await bench.agent.handle([promotion("1")])
+    (raised, *_) = anomalies(await bench.agent.handle([block(rows(80, sick_from=30))]))
+    assert raised.model.version == "2"
+
+
+async def test_what_a_crash_left_unpublished_is_published_once(bench: Bench) -> None:
+    await bench.agent.handle([promotion()])
+    (raised, *_) = anomalies(await bench.agent.handle([block(rows(80, sick_from=30))]))
+    bench.store.waiting = [raised]
+    assert raised in await bench.restarted().start()
     await bench.agent.tick()
-    assert anomalies(await bench.agent.handle([block(values[60:], 60)]))
+    assert bench.store.waiting == []
 
 
 async def test_the_same_block_again_raises_nothing_again(bench: Bench) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cloud.models.artifacts import Artifacts
 from cloud.models.registry import Registry
-from cloud.models.training import LEARN_ROWS, train
+from cloud.models.training import train
 from cloud.storage.promotions import Promotion
 from cloud.storage.reading_blocks import TrainingRows
 from detection.rows import Floats
@@ -21,7 +21,7 @@ NOW_MS = 1_763_900_000_000
 class Pupil(NamedTuple):
     site: str
     device: str
-    learn_rows: int = LEARN_ROWS
+    learn_rows: int = 1_800
 
 
 class StoredRows:

@@ -51,10 +51,9 @@ async def test_a_revoked_device_stays_listed_and_may_be_reinstated(database: Dat
     assert not await devices.reinstate("plant-1", "pump-08")
 
 
-async def test_how_many_rows_a_device_learns_from_can_be_changed(database: Database) -> None:
+async def test_a_device_may_learn_from_a_number_of_rows_of_its_own(database: Database) -> None:
     devices = DeviceStore(database)
-    await devices.ensure("plant-1", "pump-07", "replay", now_ms=NOW_MS)
-    await devices.set_learn_rows("plant-1", "pump-07", 400)
+    await devices.ensure("plant-1", "pump-07", "replay", now_ms=NOW_MS, learn_rows=400)
     record = await devices.get("plant-1", "pump-07")
     assert record is not None
     assert record.learn_rows == 400

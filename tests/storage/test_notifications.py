@@ -38,7 +38,8 @@ async def test_a_receipt_is_kept_once_with_its_message(database: Database) -> No
     receipt = _receipt(about)
     assert await store.record(receipt, about, now_ms=NOW_MS)
     assert not await store.record(receipt, about, now_ms=NOW_MS + 1)
-    assert await store.of_anomaly(about.anomaly_id) == [receipt]
+    assert await store.by_correlation(about.correlation_id) == [receipt]
+    assert await store.is_decided(about)
     assert await store.by_correlation(about.correlation_id) == [receipt]
     [message] = await store.outbox.unpublished()
     assert (message.id, message.topic) == (receipt.id, "ronda/v1/plant-1/pump-07/notification")
