@@ -49,8 +49,7 @@ clean: ## remove what the other targets made, but no data
 	    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done); \
 	if [ -z "$$python" ]; then \
 	    echo "Python 3.11 or newer is needed; on Debian 12 type: sudo apt-get install -y python3 python3-venv" >&2; exit 1; fi; \
-	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
-	    echo "$$python cannot make environments; type: sudo apt-get install -y python3-venv" >&2; exit 1; fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then tests/support/debian.sh python3-venv || exit 1; fi; \
 	$$python -m venv --clear .tools && .tools/bin/pip install --quiet --disable-pip-version-check uv
 
 # --frozen: without it an index set in the environment would be written into uv.lock.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import statistics
 import tempfile
 import time
@@ -19,11 +20,12 @@ import msgspec
 import psutil
 
 from benchmarks.machine import described
-from benchmarks.traffic import Source, bare_subscriber
+from benchmarks.traffic import Counter, Source, bare_subscriber
 from tests.support.installation import Ronda
 
 AGENTS = ("acquisition", "validation", "anomaly-detection", "notification", "historian")
 SUBJECTS = ("bare", "chain")
+POSTGRESQL = "postgresql"
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -83,13 +85,18 @@ async def _bare(ronda: Ronda, readings: int, batch: int, label: str) -> Result:
 
 async def _chain(ronda: Ronda, readings: int, batch: int, label: str) -> Result:
     source = Source(ronda, label, readings, batch)
-    return await _timed(_processes(ronda), readings, source, lambda: source.stored() >= readings)
+    counter = await asyncio.to_thread(Counter, ronda, label)
+    result = await _timed(_processes(ronda), readings, source, lambda: counter.so_far() >= readings)
+    stored = await asyncio.to_thread(counter.in_the_end)
+    if stored != readings:
+        raise SystemExit(f"{readings} readings were sent and {stored} are stored")
+    return result
 
 
 async def _timed(
     processes: dict[str, psutil.Process], readings: int, source: Source, done: Callable[[], bool]
 ) -> Result:
-    before = {name: _cpu(process) for name, process in processes.items()}
+    before = {name: _cpu(name, process) for name, process in processes.items()}
     began = time.perf_counter()
     sending = asyncio.create_task(asyncio.to_thread(source.send))
     # The store tells nobody outside the installation, so it is asked.
@@ -97,24 +104,27 @@ async def _timed(
         await asyncio.sleep(0.02)
     took = time.perf_counter() - began
     await sending
-    cpu = {name: (_cpu(process) - before[name]) / readings * 1e6 for name, process in processes.items()}
+    cpu = {name: (_cpu(name, process) - before[name]) / readings * 1e6 for name, process in processes.items()}
     return Result(readings / took, cpu)
 
 
 def _processes(ronda: Ronda) -> dict[str, psutil.Process]:
     """Those that work for a reading; `hub` is the agents, and the broker where it is embedded."""
     found = {"hub": ronda.part("hub"), "web": ronda.part("api")}
-    for process in ronda.family():
-        if process.name() == "mosquitto":
-            found["mosquitto"] = process
-        if process.name().startswith("postgres") and process.parent() == ronda.family()[0]:
-            found["postgresql"] = process
+    family = ronda.family()
+    for process in family:
+        # A trainer that comes and goes is no part of it.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.name() == "mosquitto":
+                found["mosquitto"] = process
+            if process.name().startswith("postgres") and process.parent() == family[0]:
+                found[POSTGRESQL] = process
     return found
 
 
-def _cpu(process: psutil.Process) -> float:
-    """Seconds, its children's included: PostgreSQL works in them."""
-    family = [process, *process.children(recursive=True)]
+def _cpu(name: str, process: psutil.Process) -> float:
+    """Seconds so far; PostgreSQL works in its children."""
+    family = [process, *(process.children() if name == POSTGRESQL else ())]
     return sum(each.cpu_times().user + each.cpu_times().system for each in family)
 
 

@@ -1,16 +1,26 @@
 #!/usr/bin/env bash
-# Makes sure that what the tests need from Debian is there: debian.sh [PACKAGE…]; without any, all of them.
+# Makes sure that what is needed from Debian is there: debian.sh [PACKAGE…]; without any, all that the tests need.
 # Root and CI install it; everybody else is told what to type.
 set -euo pipefail
 PATH="$PATH:/usr/sbin:/sbin"
 
-declare -A commands=([mosquitto]=mosquitto [mosquitto-clients]=mosquitto_pub [chromium]=chromium)
 wanted=("$@")
-[ ${#wanted[@]} -gt 0 ] || wanted=(mosquitto mosquitto-clients chromium)
+# A browser without a font draws nothing; the emoji font has the rocket of a title.
+[ ${#wanted[@]} -gt 0 ] || wanted=(mosquitto mosquitto-clients chromium fonts-dejavu-core fonts-noto-color-emoji)
+
+is_there() {
+    case "$1" in
+        mosquitto | chromium) command -v "$1" ;;
+        mosquitto-clients) command -v mosquitto_pub ;;
+        python3-venv) python3 -c 'import ensurepip, venv' ;;
+        # Elsewhere than on Debian fonts have other names, and are there.
+        fonts-*) ! command -v dpkg-query || dpkg-query -s "$1" ;;
+    esac &>/dev/null
+}
 
 missing=()
 for package in "${wanted[@]}"; do
-    command -v "${commands[$package]}" >/dev/null || missing+=("$package")
+    is_there "$package" || missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
