@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from broker.bus import Message, Promises, Will, check_sizes
-from broker.filters import is_filter, is_topic, matches
+from broker.filters import is_filter, is_topic, matches, shortened
 from contract.errors import ContractError, Reason, TransientError
 
 MEMORY = Promises(
@@ -186,7 +186,7 @@ class MemoryBus:
         check_sizes(messages)
         for topic, payload in messages:
             if not is_topic(topic):
-                raise ContractError(Reason.BAD_NAME, f"{topic!r} is not a topic to publish on")
+                raise ContractError(Reason.BAD_NAME, f"{shortened(topic)!r} is not a topic to publish on")
             await self._room(topic)
             self._broker.deliver(topic, payload, retain=retain)
         # Others get their turn, as they would at a socket.

@@ -27,7 +27,7 @@ except ImportError as missing:
 
 from broker.address import MqttAddress
 from broker.bus import Message, Promises, RefusedError, Will, check_sizes
-from broker.filters import is_filter, is_topic
+from broker.filters import is_filter, is_topic, shortened
 from contract.errors import ContractError, Reason, TransientError
 
 __all__ = ["ANY_BROKER", "MqttAddress", "MqttBus", "Will"]
@@ -312,7 +312,7 @@ class MqttBus:
         check_sizes(messages)
         for topic, _ in messages:
             if not is_topic(topic):
-                raise ContractError(Reason.BAD_NAME, f"{topic!r} is not a topic to publish on")
+                raise ContractError(Reason.BAD_NAME, f"{shortened(topic)!r} is not a topic to publish on")
         for start in range(0, len(messages), _SLICE):
             try:
                 async with asyncio.timeout(self._timeout_s), self._slices:

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
+
+from contract.names import BOOT, NAME
 
 # Fixed for ever: a device's partition decides where its state lives.
 PARTITIONS = 64
 
 # The `boot` of devices that do not count their readings; their `seq` is a digest.
 UNCOUNTED_BOOT = "uncounted"
+
+# A digest's 63 bits; a device's own counter is smaller.
+_LARGEST_SEQ = 2**63 - 1
+_ID = re.compile(rf"({NAME.pattern})\.({NAME.pattern})\.({BOOT.pattern}|{UNCOUNTED_BOOT})\.([0-9]{{1,19}})")
+
+
+class Identity(NamedTuple):
+    """Which reading of which device, taken apart."""
+
+    site: str
+    device: str
+    boot: str
+    seq: int
 
 
 def partition_of(site: str, device: str) -> int:
@@ -23,6 +40,14 @@ def partition_of(site: str, device: str) -> int:
 def reading_id(site: str, device: str, boot: str, seq: int) -> str:
     """The identity written out, which is also the correlation id: `plant-1.pump-07.9f2c41d07be3a655.17`."""
     return f"{site}.{device}.{boot}.{seq}"
+
+
+def parse_reading_id(text: str) -> Identity | None:
+    """The identity that `text` spells, or None for any other correlation id."""
+    if (found := _ID.fullmatch(text)) is None:
+        return None
+    site, device, boot, seq = found.groups()
+    return Identity(site, device, boot, int(seq)) if int(seq) <= _LARGEST_SEQ else None
 
 
 def digest_seq(site: str, device: str, measured_at_ms: int, values: Mapping[str, float]) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from contract.errors import ContractError, Reason
-from contract.identity import UNCOUNTED_BOOT, digest_seq, reading_id
+from contract.identity import UNCOUNTED_BOOT, digest_seq, parse_reading_id, reading_id
 from contract.names import is_boot, is_correlation_id, is_metric
 
 # A device's message; a batch of 500 readings of 64 metrics fits. What is larger is not telemetry.
@@ -134,6 +134,7 @@ def decode(payload: bytes, site: str, device: str) -> Telemetry:
         raise ContractError(Reason.MALFORMED_JSON, "the message is empty")
     head, readings, refused = _split(payload)
     _check_envelope(head, len(readings) + len(refused))
+    _check_correlation_id(head.correlation_id, site, device)
     sound: list[Reading] = []
     for wire in readings:
         try:
@@ -266,10 +267,21 @@ def _check_envelope(head: _WireEnvelope, count: int) -> None:
         raise ContractError(Reason.WRONG_SHAPE, f"a message has 1 to {MAX_READINGS} readings, this one has {count}")
     if head.boot is not None and not is_boot(head.boot):
         raise ContractError(Reason.WRONG_SHAPE, "boot must be 16 lower-case hexadecimal digits (64 random bits)")
-    if head.correlation_id is not None and not is_correlation_id(head.correlation_id):
-        raise ContractError(Reason.WRONG_SHAPE, "correlation_id must be 1 to 128 of letters, digits and '._:-'")
     if head.oldest is not None and (head.boot is None or not 0 <= head.oldest <= MAX_SEQ):
         raise ContractError(Reason.WRONG_SHAPE, "oldest must be a seq of this boot, 0 or more")
+
+
+def _check_correlation_id(given: str | None, site: str, device: str) -> None:
+    """A device may choose any id, but not one under which another device's reading is looked up."""
+    if given is None:
+        return
+    if not is_correlation_id(given):
+        raise ContractError(Reason.WRONG_SHAPE, "correlation_id must be 1 to 128 of letters, digits and '._:-'")
+    owner = parse_reading_id(given)
+    if owner is not None and (owner.site, owner.device) != (site, device):
+        raise ContractError(
+            Reason.WRONG_SHAPE, f"correlation_id is the identity of a reading of {owner.site}/{owner.device}"
+        )
 
 
 def _reading(site: str, device: str, boot: str | None, wire: _WireReading) -> Reading:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from broker.credentials import Credentials
+from broker.credentials import Credentials, secret_client_id
 from broker.mqtt import MqttBus, Will
 from cloud.agents.registry import AGENTS, agent_named, client_id
 from cloud.agents.runner import Runner, last_will
@@ -116,9 +116,9 @@ async def _work(around: Surroundings, database: Database, name: str, partitions:
     instance = ALL_PARTITIONS if partitions is None else f"{partitions[0]}-{partitions[-1]}"
     since_ms = int(clock_ms())
     topic, payload = last_will(kind, instance, since_ms)
-    bus = MqttBus(
-        around.mqtt(name), client_id(kind, None if partitions is None else instance), will=Will(topic, payload)
-    )
+    address = around.mqtt(name)
+    plain = client_id(kind, None if partitions is None else instance)
+    bus = MqttBus(address, secret_client_id(plain, address.password), will=Will(topic, payload))
     agent = build(name, around, database, f"{instance}@{since_ms}", partitions)
     await Runner(agent, bus, clock_ms=clock_ms, instance=instance, since_ms=since_ms, partitions=partitions).run()
 
@@ -128,20 +128,26 @@ async def embedded_broker(
     installation: Installation, host: str, port: int, agents: Sequence[str]
 ) -> AsyncIterator[None]:
     """The broker of the folder, with a queue for each of `agents` before anybody publishes."""
-    from broker.embedded import EmbeddedBroker, QueueSpec
+    from broker.embedded import EmbeddedBroker, QueueSpec, counted
 
-    running = [agent for agent in AGENTS if agent.name in agents]
+    passwords = installation.secrets().services
+    queues = {
+        secret_client_id(client_id(agent), passwords[agent.name]): QueueSpec(agent.name, agent.filters())
+        for agent in AGENTS
+        if agent.name in agents
+    }
     server = EmbeddedBroker(
         installation.broker,
         host,
         port,
         Credentials(installation.passwd),
         parties(),
-        {client_id(agent): QueueSpec(agent.name, agent.filters()) for agent in running},
+        queues,
     )
     await server.start()
     try:
-        yield
+        async with counted(server.status):
+            yield
     finally:
         await server.stop()
 

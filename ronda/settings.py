@@ -70,13 +70,6 @@ class Settings(BaseSettings):
             raise ValueError(f"{name!r} is no zone of the IANA list, such as America/Sao_Paulo") from error
         return name
 
-    @field_validator("jwt_secret")
-    @classmethod
-    def _long_secret(cls, secret: SecretStr) -> SecretStr:
-        if 0 < len(secret.get_secret_value()) < _MINIMUM_SECRET:
-            raise ValueError(f"must have at least {_MINIMUM_SECRET} characters, for example from: openssl rand -hex 32")
-        return secret
-
     @field_validator("webhook_url")
     @classmethod
     def _http_address(cls, url: str) -> str:
@@ -94,6 +87,11 @@ class Settings(BaseSettings):
                 f"ENV=production, but {', '.join(weak)} {'is' if len(weak) == 1 else 'are'} empty, a default or too "
                 f"short; set each to a random value, for example from: openssl rand -hex 32"
             )
+
+    def warnings(self) -> list[str]:
+        """What is fine for trying out and would be refused in production."""
+        weak = [name for name, value in self._secrets().items() if value and _is_weak(name, value)]
+        return [f"{name} is a default or too short: fine for trying out, refused with ENV=production" for name in weak]
 
     def _secrets(self) -> dict[str, str]:
         secrets = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from broker.credentials import secret_client_id
+from broker.credentials import SERVICE_PREFIX, secret_client_id
 from broker.mqtt import MqttBus
 from cloud.models.registry import Registry
 from cloud.models.training import train
@@ -140,7 +140,7 @@ class Trainer:
         if not events:
             return
         address = self._around.mqtt("trainer")
-        client_id = secret_client_id("ronda-trainer-process", address.password)
+        client_id = secret_client_id(f"{SERVICE_PREFIX}trainer-process", address.password)
         async with MqttBus(address, client_id, persistent=False) as bus:
             await bus.publish(encode_events(events), retain=True)
 

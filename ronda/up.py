@@ -85,6 +85,8 @@ class Up:
     async def _start(self, stack: contextlib.AsyncExitStack, agents: list[str]) -> None:
         secrets = with_settings(self._installation.secrets(), self._settings)
         self._say(f"Ronda starts in {self._installation.root}")
+        for warning in self._settings.warnings():
+            self._say(f"  note: {warning}")
         data = ["--data", str(self._installation.root)]
         if not self._settings.mlflow_tracking_uri and not (self._installation.mlflow / "mlflow.db").exists():
             # The slowest step of a first start: begun before everything else, beside everything else.

@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from broker.bus import RefusedError
-from broker.credentials import Credentials
+from broker.credentials import SERVICE_PREFIX, Credentials
 from broker.mqtt import MqttBus
 from cloud.api.app import create_api
 from cloud.api.auth import AuthSettings
@@ -61,7 +61,8 @@ async def run_web(data: Path | None, http_port: int | None) -> None:
         database = await stack.enter_async_context(open_database(around))
         await _first_user(around, database)
         bus = await stack.enter_async_context(
-            MqttBus(around.mqtt("web"), f"ronda-web-{uuid.uuid4().hex[:12]}", persistent=False)
+            # By chance, not `secret_client_id`: several of us may run, and none has a session to come back to.
+            MqttBus(around.mqtt("web"), f"{SERVICE_PREFIX}web-{uuid.uuid4().hex[:16]}", persistent=False)
         )
         app = application(around, database, bus, mailbox)
         config = uvicorn.Config(
@@ -129,7 +130,7 @@ async def _until_admitted(around: Surroundings, user: str, password: str) -> Non
     address = around.mqtt("web").with_user(user, password)
     async for attempt in stamina.retry_context(RefusedError, timeout=_ADMITTED_WITHIN_S, wait_max=0.2):
         with attempt:
-            async with MqttBus(address, f"ronda-try-{uuid.uuid4().hex[:12]}", persistent=False):
+            async with MqttBus(address, f"try-{uuid.uuid4().hex[:12]}", persistent=False):
                 return
 
 

@@ -9,5 +9,6 @@ except ImportError as missing:
 
 from broker.embedded.broker import EMBEDDED, EmbeddedBroker, EmbeddedBrokerError
 from broker.embedded.clients import Limits, QueueSpec
+from broker.embedded.report import counted
 
-__all__ = ["EMBEDDED", "EmbeddedBroker", "EmbeddedBrokerError", "Limits", "QueueSpec"]
+__all__ = ["EMBEDDED", "EmbeddedBroker", "EmbeddedBrokerError", "Limits", "QueueSpec", "counted"]

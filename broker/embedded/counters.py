@@ -43,3 +43,5 @@ class Status(msgspec.Struct, frozen=True):
     counters: Counters
     queues: list[QueueDepth]
     retained: int
+    # Put aside and kept in the log, those of earlier starts included.
+    dead_letters: int

@@ -166,9 +166,8 @@ class Exchange:
             for c in self.clients.values()
             if c.durable is not None
         ]
-        return Status(
-            msgspec.structs.replace(self.counters, refused=dict(self.counters.refused)), queues, len(self._retained)
-        )
+        counters = msgspec.structs.replace(self.counters, refused=dict(self.counters.refused))
+        return Status(counters, queues, len(self._retained), self.log.dead_count())
 
     def _readers(self, topic: str) -> list[tuple[Client, int]]:
         may = self.rules.may

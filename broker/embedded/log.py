@@ -14,7 +14,7 @@ import fcntl
 import io
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from broker.embedded.rows import Queue, Row, StoredSession
@@ -159,6 +159,11 @@ class Log:
             self._db.execute("DELETE FROM subscription WHERE client = ?", (client,))
             self._db.execute("DELETE FROM session WHERE client = ?", (client,))
 
+    def mark_seen(self, clients: Iterable[str], now_s: float) -> None:
+        """Remember that these clients are here now."""
+        with self._transaction():
+            self._db.executemany("UPDATE session SET seen_s = ? WHERE client = ?", [(now_s, one) for one in clients])
+
     def mark(self, client: str, *, head: int, attempts: int, now_s: float) -> None:
         """Remember how often the first message of a queue was sent, and when the client was last here."""
         sql = "UPDATE session SET head = ?, attempts = ?, seen_s = ? WHERE client = ?"
@@ -188,6 +193,11 @@ class Log:
     def dead(self) -> list[tuple[str, str, bytes]]:
         """The messages put aside: client, topic, payload."""
         return self._db.execute("SELECT client, topic, payload FROM dead ORDER BY id").fetchall()
+
+    def dead_count(self) -> int:
+        """How many messages are put aside."""
+        (count,) = self._db.execute("SELECT count(*) FROM dead").fetchone()
+        return int(count)
 
     # -- the file itself --
 

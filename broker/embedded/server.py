@@ -20,13 +20,14 @@ from amqtt.mqtt.disconnect import DisconnectPacket
 from amqtt.session import Session
 from amqtt.utils import gen_client_id
 
-from broker.credentials import Credentials
-from broker.embedded.clients import Client
+from broker.credentials import SERVICE_PREFIX, Credentials
+from broker.embedded.clients import Client, is_service
 from broker.embedded.connection import Connection
 from broker.embedded.exchange import Exchange
 from broker.embedded.packets import MalformedError
 from broker.embedded.plugins import plugins
 from broker.embedded.streams import PacketReader, PacketWriter
+from broker.filters import shortened
 
 log = logging.getLogger("ronda.broker.server")
 
@@ -38,7 +39,12 @@ _SWEEP_S = 0.5
 _KEEPALIVE_FACTOR = 1.5
 # A durable session that nobody declared and nobody used for this long is forgotten.
 _FORGET_AFTER_S = 7 * 86_400.0
-# Both bound what one user can make the broker remember.
+# After a start its clients have this long to come back, however long the broker itself was away.
+_RETURN_S = 600.0
+# How often those that are here are noted as seen: after kill -9 their sessions must not look unused.
+_NOTE_EVERY_S = 3600.0
+# These bound what one user can make the broker remember. A device's own name has at most 127 characters.
+_MAX_CLIENT_ID = 256
 _SESSIONS_PER_USER = 16
 _FILTERS_PER_CLIENT = 1000
 _REFUSED_SUBSCRIPTION = 0x80
@@ -63,6 +69,7 @@ class Server(Broker):  # type: ignore[misc]  # amqtt publishes no types
         self._credentials, self._exchange = credentials, exchange
         self._known = credentials.hashes()
         self._stopping = False
+        self._began_s = self._noted_s = time.monotonic()
         self._open: set[PacketWriter] = set()
 
     @property
@@ -122,15 +129,18 @@ class Server(Broker):  # type: ignore[misc]  # amqtt publishes no types
 
     async def _refuse(self, session: Session, writer: PacketWriter, code: int, reason: str) -> None:
         self._exchange.counters.refused_connections += 1
-        log.warning(
-            "connection.refused", extra={"client_id": session.client_id, "user": session.username, "reason": reason}
-        )
+        client_id, user = shortened(session.client_id), shortened(session.username or "")
+        log.warning("connection.refused", extra={"client_id": client_id, "user": user, "reason": reason})
         await ConnackPacket.build(0, code).to_stream(writer)
         await writer.close()
         raise MQTTError(reason)
 
     def _not_its_own(self, session: Session) -> str | None:
         """Why this user may not have this client id, or None."""
+        if len(session.client_id) > _MAX_CLIENT_ID:
+            return f"a client id may have {_MAX_CLIENT_ID} characters"
+        if session.client_id.startswith(SERVICE_PREFIX) and not is_service(session.username):
+            return f"client ids that begin with {SERVICE_PREFIX} are the services'"
         known = self._exchange.clients.get(session.client_id)
         if known is not None and known.user != session.username:
             return "the client id belongs to another user"
@@ -211,6 +221,7 @@ class Server(Broker):  # type: ignore[misc]  # amqtt publishes no types
             try:
                 self._cut_revoked()
                 self._cut_silent()
+                self._note_present()
                 self._forget_lost()
                 self._exchange.log.tidy()
             except Exception as error:  # the next sweep is due whatever went wrong in this one
@@ -234,7 +245,16 @@ class Server(Broker):  # type: ignore[misc]  # amqtt publishes no types
             if session.keep_alive and now - handler.heard_at_s > _KEEPALIVE_FACTOR * session.keep_alive:
                 handler.cut("silent for longer than its keep-alive")
 
+    def _note_present(self) -> None:
+        if time.monotonic() - self._noted_s < _NOTE_EVERY_S:
+            return
+        self._noted_s = time.monotonic()
+        here = [c.client_id for c in self._exchange.clients.values() if c.line is not None and c.durable is not None]
+        self._exchange.log.mark_seen(here, time.time())
+
     def _forget_lost(self) -> None:
+        if time.monotonic() - self._began_s < _RETURN_S:
+            return
         horizon = time.time() - _FORGET_AFTER_S
         for client in list(self._exchange.clients.values()):
             if client.line is None and not client.declared and client.last_seen_s < horizon:

@@ -19,11 +19,18 @@ STORED_WITHIN_S = 10.0
 _LOOK_EVERY_S = 0.5
 
 
+class Conflict(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading whose identity is stored already; `detail` says with what, and what came now."""
+
+    reading: Reading
+    detail: str
+
+
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the readings waited for."""
 
     missing: list[Reading]
-    conflicting: list[Reading]
+    conflicting: list[Conflict]
     rejected: list[ReadingRejectedEvent]
 
 
@@ -33,7 +40,7 @@ class _Expected:
     def __init__(self, readings: Sequence[Reading]) -> None:
         self.woken = asyncio.Event()
         self.missing: dict[Address, dict[Key, Reading]] = {}
-        self.conflicting: list[Reading] = []
+        self.conflicting: list[Conflict] = []
         self.rejected: list[ReadingRejectedEvent] = []
         for each in readings:
             self.missing.setdefault((each.site, each.device), {})[each.boot, each.seq] = each
@@ -45,7 +52,7 @@ class _Expected:
         for key in found:
             reading = ours.pop(key)
             if event.reason is Reason.IDENTITY_CONFLICT:
-                self.conflicting.append(reading)
+                self.conflicting.append(Conflict(reading=reading, detail=event.detail))
             else:
                 self.rejected.append(event)
         if found:
@@ -57,8 +64,9 @@ class _Expected:
         for key, (measured_at_ms, values) in stored.items():
             if (reading := ours.pop(key, None)) is None:
                 continue
-            if measured_at_ms != reading.measured_at_ms or dict(values) != reading.values:
-                self.conflicting.append(reading)
+            if difference := _difference(reading, measured_at_ms, values):
+                detail = f"{reading.id} is already stored with {difference}"
+                self.conflicting.append(Conflict(reading=reading, detail=detail))
 
     def open(self) -> dict[Address, list[Key]]:
         """What is still to be seen."""
@@ -119,6 +127,15 @@ class Arrivals:
             # A store that is away for the moment may be back within our time.
             with contextlib.suppress(TransientError):
                 expected.settle(address, await self._lookups.stored(*address, keys))
+
+
+def _difference(reading: Reading, measured_at_ms: int, values: Mapping[str, float]) -> str | None:
+    """The first thing that is stored otherwise, in the Historian's words; None for a repeat."""
+    if measured_at_ms != reading.measured_at_ms:
+        return f"measured at {measured_at_ms}, now {reading.measured_at_ms}"
+    names = dict.fromkeys([*values, *reading.values])
+    other = next((name for name in names if values.get(name) != reading.values.get(name)), None)
+    return None if other is None else f"{other} {values.get(other)}, now {reading.values.get(other)}"
 
 
 def _is_about(event: ReadingRejectedEvent, reading: Reading) -> bool:

@@ -20,8 +20,8 @@ from cloud.api.simulation import (
     DemoMachine,
     Fault,
     choose,
-    retry_after_s,
     to_prepare,
+    wait_for_one,
 )
 from contract.codec import encode_events
 from contract.errors import RondaError
@@ -78,6 +78,7 @@ class Demonstration:
         self._new_id = new_id
         self._settling_s = settling_s
         self._used: dict[Address, int] = {}
+        self._shown: dict[Address, int] = {}
         self._asked: dict[Address, int] = {}
         self._pending: OrderedDict[str, Address] = OrderedDict()
         self._begun: OrderedDict[str, Address] = OrderedDict()
@@ -107,11 +108,9 @@ class Demonstration:
             chosen = choose(machines, now_ms, self._cooldown_ms)
             if chosen is None:
                 await self._prepare(machines, now_ms)
-                raise unavailable(
-                    "no_rested_machine",
-                    "no demo machine is rested: each rests after its fault; another is getting ready, try again",
-                    retry_after_s(machines, now_ms, self._cooldown_ms),
-                )
+                wait = wait_for_one(machines, now_ms, self._cooldown_ms)
+                detail = wait.why.format(count=len(machines), seconds=wait.seconds)
+                raise unavailable("no_rested_machine", detail, wait.seconds, why=wait.why.name.lower())
             started = Started(correlation_id=self._new_id(), site=chosen.site, device=chosen.device, fault=fault)
             await self._command(started, now_ms)
         self._begun[started.correlation_id] = (started.site, started.device)
@@ -140,7 +139,9 @@ class Demonstration:
         if len(self._pending) > _PENDING:
             self._pending.popitem(last=False)
         await self._bus.publish([_command(address, body)])
-        self._used[address] = int(now_ms)
+        # Without a fault there is no mail, so no cooldown either.
+        noted = self._shown if started.fault is Fault.NONE else self._used
+        noted[address] = int(now_ms)
         log.info(
             "simulation.started",
             extra={
@@ -179,6 +180,7 @@ class Demonstration:
                 judged=each.judged,
                 ill=each.ill,
                 used_at_ms=_later(each.ill_at_ms, self._used.get((each.site, each.device))),
+                shown_at_ms=self._shown.get((each.site, each.device)),
                 # Who speaks and has no model yet is getting ready, whoever asked it.
                 asked_at_ms=_later(
                     self._asked.get((each.site, each.device)), None if each.judged else each.heard_at_ms

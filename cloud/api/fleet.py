@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from cloud.api.ordering import NaturalKey, natural_key
 from cloud.api.ports import Address, Devices, Lookups, Promotions, Readings
 from cloud.api.simulation import KEPT_READY
 from cloud.api.times import iso
@@ -98,14 +99,14 @@ class Fleet:
         self._clock_ms = clock_ms
 
     async def devices(self, site: str | None, origin: str | None) -> list[DeviceView]:
-        """Those in service, worst first."""
+        """Those in service, worst first: by state, by score, then `demo-2` before `demo-10`."""
         known, seen, newest, champions = await asyncio.gather(
             self._devices.all(), self._readings.last_seen(), self._lookups.newest_anomalies(), self._champions()
         )
         now_ms = self._clock_ms()
         wanted = [device for device in known if _is_wanted(device, site, origin)]
         views = [_view(device, seen, newest, champions, now_ms) for device in wanted]
-        return sorted(views, key=lambda view: (_ORDER[view.state], view.site, view.device))
+        return sorted(views, key=lambda view: _worst_first(view, newest))
 
     async def demo_machines(self) -> list[Demo]:
         """Those in service."""
@@ -138,6 +139,11 @@ class Fleet:
 
     async def _champions(self) -> dict[Address, Promotion]:
         return {(each.site, each.device): each for each in await self._promotions.all_current()}
+
+
+def _worst_first(view: DeviceView, newest: Mapping[Address, AnomalyRecord]) -> tuple[int, float, NaturalKey]:
+    anomaly = newest.get((view.site, view.device)) if view.anomaly_id is not None else None
+    return _ORDER[view.state], -anomaly.score if anomaly else 0.0, natural_key(view.site, view.device)
 
 
 def _is_active(anomaly: AnomalyRecord) -> bool:

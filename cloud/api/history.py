@@ -20,6 +20,8 @@ from cloud.api.views import (
     notification_view,
 )
 from cloud.storage.anomalies import AnomalyRecord
+from cloud.storage.reading_blocks import ReadingRow
+from contract.identity import parse_reading_id
 
 # More than a browser shows at once; it asks for pages beyond.
 _MISSED = 100
@@ -60,7 +62,7 @@ class History:
         parts = self._parts
         hops, rows, refused, anomalies, receipts = await asyncio.gather(
             parts.hops.by_correlation(correlation_id),
-            parts.readings.by_correlation(correlation_id),
+            self._readings(correlation_id),
             parts.quarantine.by_correlation(correlation_id),
             parts.anomalies.by_correlation(correlation_id),
             parts.notifications.by_correlation(correlation_id),
@@ -69,6 +71,13 @@ class History:
             return None
         shown = await self._with_receipts(anomalies)
         return tell_story(correlation_id, hops, rows, refused, anomalies, receipts, shown)
+
+    async def _readings(self, correlation_id: str) -> list[ReadingRow]:
+        """The reading that the id spells, then those sent under the id."""
+        sent = await self._parts.readings.by_correlation(correlation_id)
+        identity = parse_reading_id(correlation_id)
+        own = None if identity is None else await self._parts.readings.find(*identity)
+        return list(sent) if own is None else [own, *(row for row in sent if row != own)]
 
     async def since(self, at_ms: int) -> list[Told]:
         """What a listener missed that the ring does not have: anomalies and receipts, in the order of their times."""

@@ -54,6 +54,9 @@ class DeviceCredentials(Protocol):
     def set(self, user: str, password: str) -> None:
         """Let the device connect."""
 
+    def users(self) -> Sequence[str]:
+        """Everybody who may connect."""
+
     def remove(self, user: str) -> None:
         """Let the device connect no more."""
 
@@ -96,6 +99,9 @@ class Readings(Protocol):
         self, site: str, device: str, *, from_ms: int | None = None, to_ms: int | None = None, limit: int
     ) -> ReadingBlock:
         """The newest `limit` of a span, oldest first."""
+
+    async def find(self, site: str, device: str, boot: str, seq: int) -> ReadingRow | None:
+        """The one with this identity."""
 
     async def by_correlation(self, correlation_id: str) -> Sequence[ReadingRow]:
         """Those that carry this id."""

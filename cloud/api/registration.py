@@ -57,20 +57,21 @@ class Registration:
         metrics: Sequence[Metric] | None = None,
         learn_rows: int | None = None,
     ) -> tuple[str, str]:
-        """(user name, password) of a new machine, or of a revoked one that comes back.
+        """(user name, password) of a new machine, of one known only over HTTP, or of a revoked one that comes back.
 
-        Raises: Problem 409 when it is in service.
+        Raises: Problem 409 when it is in service and has its password.
         """
         known = await self._devices.get(site, device)
-        if known is not None and known.revoked_at_ms is None:
+        user = f"{site}/{device}"
+        if known is not None and known.revoked_at_ms is None and user in self._credentials.users():
             raise Problem(
                 409, "already_registered", f"{site}/{device} is in service; revoke it first for a new password"
             )
         now_ms = int(self._clock_ms())
         await self._devices.ensure(site, device, origin, now_ms=now_ms, metrics=metrics, learn_rows=learn_rows)
-        if known is not None:
+        if known is not None and known.revoked_at_ms is not None:
             await self._devices.reinstate(site, device)
-        user, password = f"{site}/{device}", self._credentials.new_password()
+        password = self._credentials.new_password()
         self._credentials.set(user, password)
         self._known.pop((site, device), None)
         # Whoever is told the password may use it at once.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 
+from cloud.api.ports import Address
 from cloud.api.times import iso
 from cloud.api.views import AnomalyView, NotificationView, notification_view
 from cloud.storage.anomalies import AnomalyRecord
 from cloud.storage.quarantine import Rejection
 from cloud.storage.reading_blocks import ReadingRow
 from contract.events import Delivery, HopEvent, NotificationSentEvent
+from contract.identity import parse_reading_id
 
 # The way of a reading; stations that are passed in the same millisecond are told in this order.
 STATIONS = (
@@ -27,6 +30,7 @@ STATIONS = (
     "webhook",
 )
 _ORDER = {station: place for place, station in enumerate(STATIONS)}
+_Placed = TypeVar("_Placed", HopEvent, ReadingRow, Rejection, AnomalyRecord, NotificationSentEvent, AnomalyView)
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +58,10 @@ class RefusedReading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about one id. `traced`: the times are measured at each station, not taken from the stored rows."""
+    """Everything about one id. `traced`: the times are measured at each station, not taken from the stored rows.
+
+    An id is told of one device; `also_used_by` names the others that chose the same (`site/device`).
+    """
 
     correlation_id: str
     site: str
@@ -67,6 +74,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     anomalies: list[AnomalyView]
     notifications: list[NotificationView]
     rejected: list[RefusedReading]
+    also_used_by: list[str] = []
 
 
 class _Passed(msgspec.Struct, frozen=True):
@@ -101,16 +109,23 @@ def tell_story(
     refused: Sequence[Rejection],
     anomalies: Sequence[AnomalyRecord],
     receipts: Sequence[NotificationSentEvent],
-    shown: list[AnomalyView],
+    shown: Sequence[AnomalyView],
 ) -> Story:
-    """Put together what each store knows; at least one of them knows something."""
-    first = next(each for known in (hops, rows, refused, anomalies, receipts) for each in known)
+    """Put together what each store knows of one device; at least one of them knows something.
+
+    The device whose reading the id spells, where there is one; else the first that is known to have used it.
+    """
+    known = [(each.site, each.device) for store in (hops, rows, refused, anomalies, receipts) for each in store]
+    spelled = parse_reading_id(correlation_id)
+    owner = spelled[:2] if spelled is not None and spelled[:2] in known else known[0]
+    hops, rows, refused = _of(owner, hops), _of(owner, rows), _of(owner, refused)
+    anomalies, receipts, shown = _of(owner, anomalies), _of(owner, receipts), _of(owner, shown)
     passed = [_Passed(hop.station, hop.did, hop.at_ms, hop.readings, hop.detail) for hop in hops]
     measured = [row.measured_at_ms for row in rows]
     return Story(
         correlation_id=correlation_id,
-        site=first.site,
-        device=first.device,
+        site=owner[0],
+        device=owner[1],
         traced=bool(hops),
         readings=len(rows),
         first_measured_at_ms=min(measured, default=None),
@@ -119,7 +134,12 @@ def tell_story(
         anomalies=shown,
         notifications=[notification_view(receipt) for receipt in receipts],
         rejected=[_refused(rejection) for rejection in refused],
+        also_used_by=["/".join(other) for other in dict.fromkeys(known) if other != owner],
     )
+
+
+def _of(owner: Address, some: Sequence[_Placed]) -> list[_Placed]:
+    return [each for each in some if (each.site, each.device) == owner]
 
 
 def _broker_first(passed: Sequence[_Passed]) -> list[_Passed]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from cloud.notifications import times
+from cloud.notifications.decision import Why
 from cloud.notifications.headline import headline
 from cloud.notifications.notice import Language, Notice
 from cloud.notifications.numbers import number, percent
@@ -113,10 +114,12 @@ def _details(notice: Notice, words: Words, pattern: str) -> list[Detail]:
         since=_since(notice, pattern),
     )
     model = words.model_value.format(name=one_line(event.model.name), version=one_line(event.model.version))
+    # A first message has no last one; it counts only what the cooldown of an earlier anomaly held back.
+    held_back = [] if _is_first(notice) else [Detail(words.held_back, _held_back(notice.suppressed, words))]
     return [
         Detail(words.score, score),
         Detail(words.sent_because, _because(notice, words)),
-        Detail(words.held_back, _held_back(notice.suppressed, words)),
+        *held_back,
         Detail(words.model, model, one_line(event.model.run_id)),
         Detail(words.correlation_id, "", one_line(event.correlation_id)),
     ]
@@ -126,6 +129,10 @@ def _because(notice: Notice, words: Words) -> str:
     reminder_ms = notice.event.measured_at_ms + notice.policy.repeat_interval_ms
     because = words.because[notice.decision.reason]
     return words.reminder.format(because=because, at=times.clock(reminder_ms, notice.locale))
+
+
+def _is_first(notice: Notice) -> bool:
+    return notice.decision.reason is Why.FIRST and not notice.suppressed
 
 
 def _held_back(count: int, words: Words) -> str:

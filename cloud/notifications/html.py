@@ -30,7 +30,7 @@ def html_part(facts: Facts, *, chart: str, mark: str, chart_size: tuple[int, int
         '<meta name="color-scheme" content="light"><meta name="supported-color-schemes" content="light">'
         f"<title>{escape(facts.subject)}</title><style>:root{{color-scheme:light}}</style></head>\n"
         f'<body style="margin:0;padding:0;background:{palette.PAGE};color-scheme:light">\n'
-        f'{_TABLE} style="background:{palette.PAGE}"><tr><td align="center" style="padding:16px 12px">\n'
+        f'{_TABLE} style="background:{palette.PAGE}"><tr><td align="center" style="padding:16px 6px">\n'
         f'<table role="presentation" width="608" cellpadding="0" cellspacing="0" border="0" style="width:100%;'
         f'max-width:608px;font-family:{_FONT};color:{palette.TEXT};text-align:left">\n'
         f"{_header(facts, mark, mark_size)}\n"
@@ -107,7 +107,7 @@ def _table(facts: Facts) -> str:
 
 
 def _row(row: Row, facts: Facts) -> str:
-    cell = f"padding:9px 0 9px 12px;font-size:14px;line-height:20px;border-bottom:1px solid {palette.LINE};"
+    cell = f"padding:9px 0 9px 8px;font-size:14px;line-height:20px;border-bottom:1px solid {palette.LINE};"
     value = f"font-weight:600;color:{palette.HUE[facts.severity].text}" if row.outside else ""
     return (
         f'<tr><td style="{cell}padding-left:0">{escape(row.sensor)}</td>'

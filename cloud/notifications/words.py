@@ -109,9 +109,9 @@ _PT = Words(
     sensor="Sensor",
     seen="Medido",
     expected="Esperado",
-    share="Parcela",
+    share="Contribuição",
     open="Abrir {device}",
-    score="Pontuação",
+    score="Escore",
     score_value="{score}, limite {limit}; fora desde {since}",
     sent_because="Motivo do envio",
     reminder="{because}; próximo lembrete a partir de {at}, se continuar",
@@ -124,7 +124,7 @@ _PT = Words(
     model="Modelo",
     model_value="{name} v{version}, execução",
     correlation_id="Id de correlação",
-    footer="Enviado pelo Ronda para {site}. Horários em {zone}.",
+    footer="Enviado pela Ronda para {site}. Horários em {zone}.",
 )
 
 WORDS: Mapping[Language, Words] = {"en": _EN, "pt": _PT}

@@ -70,6 +70,17 @@ async def test_a_device_in_service_is_not_given_a_second_password(http: httpx.As
     assert parts.credentials.verify("plant-1/pump-07", first["password"])
 
 
+async def test_a_device_first_seen_over_http_is_given_its_password_and_then_no_second(
+    http: httpx.AsyncClient, parts: Parts
+):
+    await parts.devices.ensure("plant-1", "pump-07", "http", now_ms=0)
+    body = {"site": "plant-1", "device": "pump-07"}
+    added = await http.post(DEVICES, json=body, headers=bearer())
+    assert added.status_code == 201, added.text
+    assert parts.credentials.verify("plant-1/pump-07", added.json()["password"])
+    assert (await http.post(DEVICES, json=body, headers=bearer())).status_code == 409
+
+
 async def test_a_revoked_device_is_out_at_once_and_may_come_back_with_a_new_password(
     http: httpx.AsyncClient, parts: Parts
 ):
@@ -130,6 +141,19 @@ async def test_the_fleet_shows_the_worst_first(http: httpx.AsyncClient, parts: P
     assert items[1]["last_seen_ms"] == now
     only = (await http.get(DEVICES, params={"origin": "demo"}, headers=bearer())).json()["items"]
     assert only == []
+
+
+async def test_of_the_ill_the_highest_score_comes_first_and_two_comes_before_ten(http: httpx.AsyncClient, parts: Parts):
+    assert isinstance(parts.devices, DeviceStore)
+    for device in ("pump-1", "pump-2", "pump-10", "pump-3", "pump-20"):
+        await parts.devices.ensure("plant-1", device, "emulator", now_ms=0)
+    found = [
+        anomaly(device="pump-1", anomaly_id="a1", score=2.1, severity=Severity.CRITICAL),
+        anomaly(device="pump-3", anomaly_id="a3", score=7.5, severity=Severity.CRITICAL),
+    ]
+    await parts.anomalies.apply(found, [], now_ms=0)  # type: ignore[attr-defined]
+    items = (await http.get(DEVICES, headers=bearer())).json()["items"]
+    assert [item["device"] for item in items] == ["pump-3", "pump-1", "pump-2", "pump-10", "pump-20"]
 
 
 async def test_the_ledger_adds_up(http: httpx.AsyncClient, parts: Parts):

@@ -218,6 +218,38 @@ async def test_an_untraced_story_is_told_from_the_rows(http: httpx.AsyncClient, 
     assert story["notifications"][0]["recipients"] == ["team@plant.example"]
 
 
+async def test_nobody_takes_over_the_story_of_another_devices_reading(http: httpx.AsyncClient, parts: Parts, stored):
+    assert isinstance(parts.readings, ReadingStore)
+    assert isinstance(parts.hops, HopStore)
+    mine = f"{SITE}.{DEVICE}.{BOOT}.5"
+    await parts.readings.store([block([1, 2, 3], device="keyed", request_id=mine)], [])
+    forged = HopEvent(
+        site=SITE, device="keyed", correlation_id=mine, station="device", at_ms=1.0, readings=3, did="published"
+    )
+    await parts.hops.store([forged])
+    await keep(parts, anomaly(device="keyed", correlation_id=mine, anomaly_id="forged"))
+    story = (await http.get(f"/api/v1/trace/{mine}", headers=READ)).json()
+    assert (story["device"], story["readings"], story["traced"]) == (DEVICE, 1, False)
+    assert (story["first_measured_at_ms"], story["anomalies"]) == (START_MS + 5000, [])
+    assert story["also_used_by"] == [f"{SITE}/keyed"]
+
+
+async def test_an_id_that_two_devices_chose_is_told_of_the_first_and_names_the_other(
+    http: httpx.AsyncClient, parts: Parts
+):
+    assert isinstance(parts.hops, HopStore)
+    hops = [
+        HopEvent(
+            site=SITE, device=device, correlation_id="shift-2", station="device", at_ms=at_ms, readings=1,
+            did="published",
+        )
+        for device, at_ms in (("pump-01", 1.0), ("pump-02", 2.0))
+    ]  # fmt: skip
+    await parts.hops.store(hops)
+    story = (await http.get("/api/v1/trace/shift-2", headers=READ)).json()
+    assert (story["device"], len(story["steps"]), story["also_used_by"]) == ("pump-01", 1, [f"{SITE}/pump-02"])
+
+
 async def test_a_refused_reading_has_a_story_too(http: httpx.AsyncClient, parts: Parts):
     assert isinstance(parts.readings, ReadingStore)
     await parts.readings.store([], [rejected(7, correlation_id=f"{SITE}.{DEVICE}.{BOOT}.7")])

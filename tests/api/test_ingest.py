@@ -191,9 +191,17 @@ async def test_a_used_identity_with_other_values_is_a_conflict(http: httpx.Async
     other = first | {"values": {"temperature_c": 99}}
     answer = await http.post(f"{INGEST}?wait=stored", json=other, headers=bearer())
     assert (answer.status_code, answer.json()["reason"]) == (409, "identity_conflict")
+    assert f"stored with temperature_c {first['values']['temperature_c']:.1f}, now 99.0" in answer.json()["detail"]
+
+
+async def test_a_used_identity_at_another_time_is_a_conflict_that_says_so(http: httpx.AsyncClient, chain):
+    first = message(0)
+    assert (await http.post(f"{INGEST}?wait=stored", json=first, headers=bearer())).status_code == 201
     later = first | {"ts": first["ts"] + 1000}
     answer = await http.post(f"{INGEST}?wait=stored", json=later, headers=bearer())
     assert (answer.status_code, answer.json()["reason"]) == (409, "identity_conflict")
+    assert f"measured at {first['ts']}, now {later['ts']}" in answer.json()["detail"]
+    assert f"measured at {first['ts']}, now {later['ts']}" in answer.json()["errors"][0]["detail"]
 
 
 async def test_what_the_chain_refuses_is_told_to_who_waits(http: httpx.AsyncClient, broker: MemoryBroker):

@@ -12,7 +12,7 @@ import pytest
 from broker.memory import MemoryBroker
 from cloud.api.demonstration import Demonstration
 from cloud.api.ports import Parts
-from cloud.api.simulation import DemoMachine, Fault, choose, is_rested, retry_after_s, to_prepare
+from cloud.api.simulation import DemoMachine, Fault, WhyNone, choose, is_rested, to_prepare, wait_for_one
 from cloud.storage.anomalies import AnomalyStore
 from cloud.storage.devices import DeviceStore
 from cloud.storage.promotions import Promotion, PromotionStore
@@ -58,6 +58,9 @@ def test_among_the_used_who_rested_longest_goes_first():
         (demo(1, used_at_ms=NOW - COOLDOWN + 1), False),
         (demo(1, used_at_ms=NOW - COOLDOWN), True),
         (demo(1, ill=True, used_at_ms=NOW - 9 * COOLDOWN), False),
+        (demo(1, shown_at_ms=NOW - 30_000), False),
+        (demo(1, shown_at_ms=NOW - 62_000), True),
+        (demo(1, shown_at_ms=NOW - 62_000, used_at_ms=NOW - 9 * MINUTE), False),
     ],
 )
 def test_a_machine_is_rested_when_its_fault_would_be_noticed_and_mailed(machine: DemoMachine, rested: bool):
@@ -87,10 +90,19 @@ def test_when_nobody_is_silent_any_more_the_worn_get_healthy_again_after_their_r
     assert names(to_prepare(machines, NOW, COOLDOWN)) == ["demo-3", "demo-2"]
 
 
-def test_who_must_wait_is_told_how_long():
-    assert retry_after_s([demo(1, used_at_ms=NOW - 9 * MINUTE), demo(2, used_at_ms=NOW)], NOW, COOLDOWN) == 60
-    assert retry_after_s([demo(1, judged=False)], NOW, COOLDOWN) == 10
-    assert retry_after_s([], NOW, COOLDOWN) == 10
+def test_who_must_wait_is_told_how_long_and_what_for():
+    def told(*machines: DemoMachine) -> tuple[WhyNone, int]:
+        wait = wait_for_one(machines, NOW, COOLDOWN)
+        return wait.why, wait.seconds
+
+    resting = [demo(1, used_at_ms=NOW - 9 * MINUTE), demo(2, used_at_ms=NOW)]
+    assert told(*resting) == (WhyNone.ALL_RESTING, 60)
+    assert told(*resting, demo(3, shown_at_ms=NOW - MINUTE, asked_at_ms=NOW - MINUTE - 1)) == (WhyNone.ALL_RESTING, 2)
+    assert told(demo(1, ill=True, used_at_ms=NOW - 9 * MINUTE)) == (WhyNone.ALL_RESTING, 70), "it must get well then"
+    assert told(*resting, demo(3, judged=False)) == (WhyNone.GETTING_READY, 10)
+    assert told(*resting, demo(3, judged=False, asked_at_ms=NOW - MINUTE)) == (WhyNone.GETTING_READY, 10)
+    assert told(*resting, demo(3, ill=True, used_at_ms=NOW - COOLDOWN)) == (WhyNone.GETTING_READY, 10)
+    assert told() == (WhyNone.NO_MACHINES, 10)
 
 
 @pytest.mark.parametrize("fault", Fault)
@@ -152,7 +164,9 @@ async def test_two_clicks_use_two_machines_and_when_none_is_left_one_is_told_to_
     assert sorted(used) == ["demo-1", "demo-2"]
     answer = await http.post(SIMULATE, headers=bearer())
     assert (answer.status_code, answer.json()["reason"]) == (503, "no_rested_machine")
-    assert int(answer.headers["retry-after"]) > 0
+    assert 1 <= int(answer.headers["retry-after"]) <= 62, "the one that stayed well rests for its minute only"
+    assert answer.json()["detail"].startswith("all 2 demo machines rest after they were used")
+    assert answer.json()["why"] == "all_resting"
 
 
 async def test_clicks_at_the_same_moment_never_share_a_machine(http: httpx.AsyncClient, parts: Parts):

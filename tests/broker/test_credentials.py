@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import stat
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.credentials import Credentials, CredentialsError
+from broker.credentials import Credentials, CredentialsError, secret_client_id
 from tests.broker.conftest import PUMP
 from tests.support.brokers import mosquitto
 from tests.support.mosquitto_tools import publish_lines
@@ -99,3 +100,15 @@ def test_a_line_that_cannot_be_read_lets_nobody_in(credentials: Credentials, lin
     credentials.path.write_text(line + "\n")
     assert not credentials.verify("user", "")
     assert not credentials.verify("user", "secret")
+
+
+def test_a_services_client_id_is_stable_its_own_and_unguessable() -> None:
+    ident = secret_client_id("ronda-validation", "secret")
+    assert re.fullmatch(r"ronda-validation-[0-9a-f]{16}", ident)
+    assert secret_client_id("ronda-validation", "secret") == ident
+    others = {secret_client_id("ronda-validation", "other"), secret_client_id("ronda-historian", "secret")}
+    assert ident[-16:] not in {other[-16:] for other in others}
+
+
+def test_without_a_password_a_client_id_is_the_plain_name() -> None:
+    assert secret_client_id("ronda-validation", None) == "ronda-validation"

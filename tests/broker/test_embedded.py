@@ -16,7 +16,7 @@ from broker.embedded import EmbeddedBroker, EmbeddedBrokerError, Limits, QueueSp
 from broker.embedded.log import LogError
 from broker.mqtt import MqttBus
 from contract.errors import TransientError
-from tests.broker.conftest import OTHER, PUMP
+from tests.broker.conftest import GATEWAY, OTHER, PUMP
 from tests.broker.suite.test_promises import everything
 from tests.broker.suite.venues import EmbeddedVenue
 from tests.support.brokers import EVERYTHING, RunningBroker, embedded, free_port
@@ -66,13 +66,6 @@ async def test_a_declared_queue_fills_before_its_agent_first_connects(tmp_path: 
             assert [message.payload for message in await everything(historian)] == [b"early"]
 
 
-async def test_a_queue_of_ours_that_is_no_longer_declared_is_removed_at_the_start(tmp_path: Path) -> None:
-    async with embedded(tmp_path, queues=QUEUE) as running, running.bus("somebody-elses") as other:
-        await other.subscribe("plant/#")
-    async with embedded(tmp_path) as running:
-        assert {queue.client_id for queue in running.broker.status().queues} == {"somebody-elses"}
-
-
 async def test_a_declaration_that_changed_replaces_the_filters(tmp_path: Path) -> None:
     async with embedded(tmp_path, queues=QUEUE):
         pass
@@ -104,6 +97,28 @@ async def test_a_client_id_belongs_to_the_user_who_first_had_it(tmp_path: Path, 
         assert historian.connected
         await writer.publish([("plant/1", b"kept")])
         assert [message.payload for message in await everything(historian)] == [b"kept"]
+
+
+@pytest.mark.parametrize("user", [PUMP, GATEWAY])
+@pytest.mark.parametrize("persistent", [False, True], ids=["clean", "persistent"])
+async def test_client_ids_of_services_are_not_for_devices_even_when_nobody_has_them(
+    ours: RunningBroker, user: str, persistent: bool
+) -> None:
+    with pytest.raises(RefusedError, match="refuses ronda-trainer"):
+        async with ours.bus("ronda-trainer", user, persistent=persistent):
+            pass
+    async with ours.bus("ronda-trainer", "acquisition"):
+        pass
+
+
+async def test_a_client_id_without_end_is_refused_and_its_log_line_is_short(
+    ours: RunningBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(RefusedError):
+        async with ours.bus("x" * 60_000, PUMP):
+            pass
+    (refused,) = [record for record in caplog.records if record.getMessage() == "connection.refused"]
+    assert len(refused.client_id) < 200
 
 
 async def test_a_clean_session_cannot_throw_a_declared_queue_away(tmp_path: Path) -> None:

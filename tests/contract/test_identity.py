@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.identity import PARTITIONS, digest_id, digest_seq, partition_of, reading_id
+from contract.identity import (
+    PARTITIONS,
+    UNCOUNTED_BOOT,
+    digest_id,
+    digest_seq,
+    parse_reading_id,
+    partition_of,
+    reading_id,
+)
 from tests.contract import strategies as ours
 
 
@@ -31,6 +39,27 @@ def test_devices_spread_over_the_partitions() -> None:
     crowd = [partition_of("plant-1", f"pump-{n}") for n in range(6400)]
     # 100 each on average; half and double of it would still be no hot spot.
     assert all(50 < crowd.count(partition) < 200 for partition in range(PARTITIONS))
+
+
+@given(ours.sites, ours.devices, ours.boots | st.just(UNCOUNTED_BOOT), st.integers(0, 2**63 - 1))
+def test_an_identity_written_out_is_taken_apart_again(site: str, device: str, boot: str, seq: int) -> None:
+    assert parse_reading_id(reading_id(site, device, boot, seq)) == (site, device, boot, seq)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order-1",
+        "a.b.c.1",
+        "a.b.9f2c41d07be3a655",
+        "a.b.9f2c41d07be3a655.x",
+        "a.b.9F2C41D07BE3A655.1",
+        "a.b.c.9f2c41d07be3a655.1",
+        f"a.b.uncounted.{2**63}",
+    ],
+)
+def test_an_id_that_somebody_chose_is_no_identity(text: str) -> None:
+    assert parse_reading_id(text) is None
 
 
 def test_a_reading_is_written_out_as_it_is_printed_in_the_mail() -> None:

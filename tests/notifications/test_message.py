@@ -117,8 +117,20 @@ def test_the_mail_says_why_it_was_sent_and_what_was_held_back() -> None:
     text = part(mail(notice(why=Why.WORSE, suppressed=4)), "plain")
     assert "Sent because: it got worse since the last message; next reminder from 14:54 if it lasts" in text
     assert "Held back: 4 messages since the last one" in text
-    assert "Held back: no message since the last one" in part(mail(notice()), "plain")
+    assert "Held back: no message since the last one" in part(mail(notice(why=Why.WORSE)), "plain")
     assert "Retidas: 1 mensagem desde a última" in part(mail(notice(language="pt", suppressed=1)), "plain")
+
+
+def test_a_first_mail_says_nothing_of_a_last_one() -> None:
+    assert "Held back" not in part(mail(notice()), "plain")
+    assert "Held back: 2 messages since the last one" in part(mail(notice(suppressed=2)), "plain")
+
+
+def test_the_mail_in_portuguese_speaks_as_people_there_do() -> None:
+    text = part(mail(notice(language="pt")), "plain")
+    assert "Enviado pela Ronda para plant-1" in text
+    assert "Escore: 2,62, limite 1,00" in text
+    assert list(facts_of(notice(language="pt")).heads) == ["Sensor", "Medido", "Esperado", "Contribuição"]
 
 
 def test_the_mail_names_model_run_score_and_correlation_id() -> None:

@@ -77,3 +77,19 @@ def test_production_refuses_an_unsigned_webhook(monkeypatch: pytest.MonkeyPatch)
 def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     production(monkeypatch)
     assert SECRETS["JWT_SECRET"] not in repr(load_settings())
+
+
+def test_a_short_secret_is_noted_while_trying_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_SECRET", "short")
+    assert any("JWT_SECRET" in warning for warning in load_settings().warnings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("TIME_ZONE", "Mars/Base"), ("WEBHOOK_URL", "ftp://plant.example"), ("LEARN_ROWS", "3")]
+)
+def test_a_value_that_cannot_work_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name):
+        load_settings()

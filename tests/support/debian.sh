@@ -5,16 +5,18 @@ set -euo pipefail
 PATH="$PATH:/usr/sbin:/sbin"
 
 wanted=("$@")
-# A browser without a font draws nothing; the emoji font has the rocket of a title.
-[ ${#wanted[@]} -gt 0 ] || wanted=(mosquitto mosquitto-clients chromium fonts-dejavu-core fonts-noto-color-emoji)
+# A browser without a font draws nothing: one as wide as those of phones, and one with the rocket of a title.
+# Playwright's driver wants libatomic1.
+[ ${#wanted[@]} -gt 0 ] ||
+    wanted=(mosquitto mosquitto-clients chromium fonts-liberation fonts-noto-color-emoji libatomic1)
 
 is_there() {
     case "$1" in
         mosquitto | chromium) command -v "$1" ;;
         mosquitto-clients) command -v mosquitto_pub ;;
         python3-venv) python3 -c 'import ensurepip, venv' ;;
-        # Elsewhere than on Debian fonts have other names, and are there.
-        fonts-*) ! command -v dpkg-query || dpkg-query -s "$1" ;;
+        # Elsewhere than on Debian these have other names, and are there.
+        fonts-* | libatomic1) ! command -v dpkg-query || dpkg-query -s "$1" ;;
     esac &>/dev/null
 }
 

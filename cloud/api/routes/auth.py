@@ -72,7 +72,11 @@ async def who_am_i(request: Request) -> Response:
 
 @router.delete("/session", status_code=204)
 async def log_out(request: Request) -> Response:
-    """Take the cookie back, and refuse its token from now on."""
+    """Take the cookie back, and refuse its token until it expires.
+
+    Remembered in this process alone: after a restart of the web process a copy of the token is valid again, until its
+    end.
+    """
     services_of(request).tokens.end(caller_of(request))
     response = Response(status_code=204)
     response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict", secure=request.url.scheme == "https")

@@ -8,12 +8,11 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from cloud.api.answers import answer
-from cloud.api.arrivals import STORED_WITHIN_S, Settled
+from cloud.api.arrivals import STORED_WITHIN_S, Conflict, Settled
 from cloud.api.body import MAX_REQUEST_BYTES, read_json
 from cloud.api.dependencies import Sender, services_of
 from cloud.api.ingestion import Checked
 from cloud.api.problems import Problem
-from contract.telemetry import Reading
 
 router = APIRouter(prefix="/api/v1", tags=["readings"])
 
@@ -67,7 +66,7 @@ def _check(settled: Settled, checked: Checked) -> None:
     every = len(checked.readings)
     if settled.conflicting:
         first = settled.conflicting[0]
-        detail = f"{first.id} is stored already with other values; {_counted(settled.conflicting, every)}"
+        detail = f"{first.detail}; in conflict: {_counted(len(settled.conflicting), every)}"
         raise Problem(409, "identity_conflict", detail, errors=[_named(each) for each in settled.conflicting])
     if settled.rejected:
         event = settled.rejected[0]
@@ -79,16 +78,22 @@ def _check(settled: Settled, checked: Checked) -> None:
         raise Problem(422, event.reason, detail, errors=errors)
     if settled.missing:
         detail = (
-            f"{_counted(settled.missing, every)} not stored within {STORED_WITHIN_S:.0f} s; the broker has them, they "
-            "will be stored later: ask for their trace, or send the same again"
+            f"{_counted(len(settled.missing), every)} not stored within {STORED_WITHIN_S:.0f} s; the broker has them, "
+            "they will be stored later: ask for their trace, or send the same again"
         )
         ids = [each.id for each in settled.missing]
         raise Problem(504, "not_stored_yet", detail, correlation_ids=checked.correlation_ids, missing=ids)
 
 
-def _counted(some: list[Reading], every: int) -> str:
-    return f"{len(some)} of {every} readings"
+def _counted(some: int, every: int) -> str:
+    return f"{some} of {every} readings"
 
 
-def _named(reading: Reading) -> dict[str, object]:
-    return {"reason": "identity_conflict", "id": reading.id, "sent": msgspec.to_builtins(reading.values)}
+def _named(conflict: Conflict) -> dict[str, object]:
+    reading = conflict.reading
+    return {
+        "reason": "identity_conflict",
+        "detail": conflict.detail,
+        "id": reading.id,
+        "sent": msgspec.to_builtins(reading.values),
+    }
