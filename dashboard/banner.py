@@ -7,10 +7,19 @@ from typing import NamedTuple
 from dash import html
 
 from dashboard.elements import Child, data, glyph, icon
-from dashboard.facts import Trace
+from dashboard.facts import Notification, Trace
 from dashboard.language import Words
 from dashboard.narration import station_word
-from dashboard.story import STOPPED_AFTER_MS, Outcome, receipt, stopped_at, total_ms, way
+from dashboard.story import (
+    STOPPED_AFTER_MS,
+    Outcome,
+    delivered_after_ms,
+    is_judged_healthy,
+    is_whole,
+    receipt,
+    stopped_at,
+    way,
+)
 from dashboard.tellings import channel_word, reason_word
 
 
@@ -59,34 +68,55 @@ def _delivered(trace: Trace, say: Words) -> Verdict:
     found = receipt(trace, "delivered")
     if found is None:
         raise ValueError("a delivery without a receipt is not shown as one")
-    after = say.length(total_ms(trace))
-    said = {
-        "mail": say("The mail server confirmed at {time},", time=say.clock(found.sent_at_ms)),
-        "webhook": say("The webhook confirmed at {time},", time=say.clock(found.sent_at_ms)),
-    }
-    detail = [
-        said.get(found.channel, said["webhook"]),
-        " ",
-        html.B(after),
-        " ",
-        say("after the reading. Receipt:"),
-        " ",
-        html.Code(found.receipt, className="wrap"),
-    ]
+    detail = [_confirmed(found, say), *_after(trace, say), " ", say("Receipt:"), " ", _word_of(found)]
     return Verdict("ok", say("Notification delivered"), detail)
 
 
+def _confirmed(found: Notification, say: Words) -> str:
+    time = say.clock(found.sent_at_ms)
+    if found.channel == "mail":
+        return say("The mail server confirmed at {time}.", time=time)
+    return say("The webhook confirmed at {time}.", time=time)
+
+
+def _after(trace: Trace, say: Words) -> list[Child]:
+    """How long it took; not before every hop is known, since the first may come last."""
+    after_ms = delivered_after_ms(trace)
+    if after_ms is None or not is_whole(trace):
+        return []
+    return [" ", html.B(say("{length} after the reading.", length=say.length(after_ms)))]
+
+
 def _failed(trace: Trace, say: Words) -> Verdict:
-    found = receipt(trace, "failed")
-    channel = channel_word(found.channel, say) if found else ""
-    detail = [
+    failed, delivered = receipt(trace, "failed"), receipt(trace, "delivered")
+    if failed is None:
+        raise ValueError("a failure that no channel reported is not shown as one")
+    if failed.channel not in ("mail", "webhook"):
+        return Verdict(
+            "crit", say("Not delivered"), [say("There is no channel to send through:"), " ", _word_of(failed)]
+        )
+    channel = channel_word(failed.channel, say)
+    detail: list[Child] = [
         say("The {channel} was refused; the other side said:", channel=channel),
         " ",
-        html.Code(found.receipt if found else "", className="wrap"),
+        _word_of(failed),
         " ",
         say("Check the recipient and the server in the settings, then simulate again."),
     ]
-    return Verdict("crit", say("Not delivered"), detail)
+    if delivered is None:
+        return Verdict("crit", say("Not delivered"), detail)
+    detail += [
+        " ",
+        say("Delivered by {channel}", channel=channel_word(delivered.channel, say)),
+        ": ",
+        _word_of(delivered),
+    ]
+    return Verdict("crit", say("Not delivered by {channel}", channel=channel), detail)
+
+
+def _word_of(told: Notification) -> html.Code:
+    """The other side's own word."""
+    return html.Code(told.receipt, className="wrap")
 
 
 def _suppressed(trace: Trace, say: Words) -> Verdict:
@@ -130,6 +160,8 @@ def _stopped(trace: Trace, say: Words) -> Verdict:
 
 
 def _running(trace: Trace, say: Words) -> Verdict:
+    if is_judged_healthy(trace):
+        return Verdict("none", say("On its way"), say("Detection has judged it and found nothing so far."))
     last, missing = stopped_at(way(trace, Outcome.RUNNING))
     name = station_word(missing or last or "device", say)
     return Verdict("none", say("On its way"), say("Waiting for: {station}", station=name))

@@ -14,6 +14,7 @@ def browser_words(say: Words) -> dict[str, str]:
         "try": say("try {n}, in {seconds} s"),
         "stale": say("Stale"),
         "last_event": say("last event {time}"),
+        "now": say("just now"),
         "ago": say("{length} ago"),
         "new": say("{n} new"),
         "copied": say("Copied"),

@@ -7,12 +7,14 @@ Plotly writes every time as UTC.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
 from dashboard.elements import tone
 from dashboard.facts import Anomaly, Sensor, Series
+from dashboard.gaps import broken, longest_step_ms
 from dashboard.language import Words
 from dashboard.sensors import label
 
@@ -44,7 +46,8 @@ def figure(
     offset = offset_ms(span.until_ms, say.zone)
     expected = expectations(anomalies)
     traces: list[Json] = []
-    for row, line in enumerate(series):
+    for row, measured in enumerate(series):
+        line = _with_gaps(measured)
         traces += _traces(line, row, expected.get(line.name), anomalies, span, offset, say)
     meta = {
         "offset": offset,
@@ -52,6 +55,7 @@ def figure(
         "device": device,
         "span": span.until_ms - span.since_ms,
         "outside": any(anomaly.active for anomaly in anomalies),
+        "gap": _gap_ms(series),
         "expected": {name: [each.expected_low, each.expected_high] for name, each in expected.items()},
     }
     return {
@@ -63,6 +67,13 @@ def figure(
             "meta": meta,
         },
     }
+
+
+def draws(picture: Json, role: str) -> bool:
+    """Does the figure show anything in this role: `edge`, the expected range, or `outside`, what left it?"""
+    return any(
+        value is not None for trace in picture["data"] if trace["meta"].get("role") == role for value in trace["y"]
+    )
 
 
 def height(rows: int) -> int:
@@ -80,6 +91,17 @@ def expectations(anomalies: Sequence[Anomaly]) -> Mapping[str, Sensor]:
     """What each sensor was expected to show, by the evidence of the newest anomaly."""
     newest = max(anomalies, key=lambda anomaly: anomaly.raised_at_ms, default=None)
     return {sensor.name: sensor for sensor in newest.sensors} if newest else {}
+
+
+def _with_gaps(line: Series) -> Series:
+    times, values = broken(line.measured_at_ms, line.values)
+    return Series(name=line.name, unit=line.unit, measured_at_ms=times, values=values)
+
+
+def _gap_ms(series: Sequence[Series]) -> float | None:
+    """The step from which the browser breaks the line as it goes on; None while nobody knows."""
+    longest = max((longest_step_ms(line.measured_at_ms) for line in series), default=math.inf)
+    return longest if math.isfinite(longest) else None
 
 
 def _traces(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from dash import dcc, html
 
@@ -81,13 +81,24 @@ def empty(title: str, why: str, *actions: Child) -> html.Div:
     return card(html.H2(title), html.P(why), *actions, className="note")
 
 
-def error(say: Words, what: str, detail: str, request_id: str | None) -> html.Div:
-    """Something failed: what, in the API's own words, the id to ask about, and another try."""
-    tail: list[Child] = [say("Id"), " ", html.Code(request_id)] if request_id else []
+class Retry(NamedTuple):
+    """What to do once more: `click` the element of that id, or `pulse` the store that makes the callback ask again."""
+
+    how: str
+    target: str
+
+
+WHOLE_PAGE = Retry("pulse", "page-pulse")
+
+
+def error(say: Words, what: str, detail: str, request_id: str | None, retry: Retry) -> html.Div:
+    """Something failed: what, why, the id to ask about on a line of its own, and another try."""
+    asked = html.P([say("Id"), " ", html.Code(request_id)], className="s12 wrap") if request_id else None
     return card(
         html.H2([glyph("critical"), what]),
-        html.P([detail, " ", *tail]),
-        html.Button(say("Retry"), className="btn s", **data(action="reload")),
+        html.P(detail),
+        asked,
+        html.Button(say("Retry"), className="btn s", **data(action=f"retry-{retry.how}", target=retry.target)),
         className="note",
         role="alert",
     )
@@ -96,8 +107,8 @@ def error(say: Words, what: str, detail: str, request_id: str | None) -> html.Di
 def spark(label: str, shape: Mapping[str, Any], className: str = "spark") -> html.Span:  # noqa: N803  # Dash's own name
     """A small line that the browser draws in the page's colours; `label` says what it shows.
 
-    `shape`: `v` values (None is a gap), and optionally `t` epoch ms, `low` and `high` of the expected range, `band`
-    the index at which the anomaly begins, `tone`, `axis` to write the scale.
+    `shape`: `t` epoch ms and `v` values (None is a gap), and optionally `low` and `high` of the expected range, `band`
+    the time at which the anomaly begins, epoch ms, `tone`, `axis` to write the scale.
     """
     return html.Span(className=className, role="img", **aria(label=label), **data(spark=json.dumps(shape)))
 

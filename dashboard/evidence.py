@@ -9,6 +9,7 @@ from dash import html
 from dashboard import sensors
 from dashboard.elements import hidden, spark, tone
 from dashboard.facts import Anomaly, Sensor
+from dashboard.gaps import broken
 from dashboard.language import Words
 
 # More rows than a person compares; the device's page shows every sensor.
@@ -30,14 +31,13 @@ def picture(anomaly: Anomaly, say: Words, className: str = "spark tall") -> html
     shown = _shown_sensor(anomaly)
     if shown is None or anomaly.window is None:
         return None
-    times = anomaly.window.measured_at_ms
-    begins = next((index for index, at in enumerate(times) if at >= anomaly.since_ms), None)
+    times, values = broken(anomaly.window.measured_at_ms, anomaly.window.series[shown.name])
     shape = {
         "t": times,
-        "v": anomaly.window.series[shown.name],
+        "v": values,
         "low": shown.expected_low,
         "high": shown.expected_high,
-        "band": begins,
+        "band": anomaly.since_ms,
         "tone": tone(anomaly.severity),
         "axis": True,
     }
@@ -55,8 +55,17 @@ def table(anomaly: Anomaly, say: Words, *, with_share: bool = False) -> html.Tab
     """Sensor, seen, expected; a value outside its range stands in the severity's colour."""
     titles = [html.Th(say("Sensor")), html.Th(say("Seen"), className="num"), html.Th(say("Expected"), className="num")]
     head = html.Tr([*titles, html.Th(say("Share"), colSpan=2)] if with_share else titles)
-    rows = [_row(sensor, anomaly, say, with_share) for sensor in _by_share(anomaly)[:SENSORS_SHOWN]]
+    rows = [_row(sensor, anomaly, say, with_share) for sensor in compared(anomaly)]
     return html.Table([html.Thead(head), html.Tbody(rows)], className="facts")
+
+
+def compared(anomaly: Anomaly) -> Sequence[Sensor]:
+    """The sensors worth comparing: whichever the sentence can name, outside its range first, each by its share."""
+    ranked = sorted(anomaly.sensors, key=lambda sensor: (sensor.where == "within", -sensor.share))
+    named = sum(sensor.where != "within" for sensor in ranked)
+    shown = ranked[: max(SENSORS_SHOWN, named)]
+    lead = top_sensor(anomaly)
+    return [*shown, lead] if lead and lead not in shown else shown
 
 
 def shares(anomaly: Anomaly, say: Words) -> html.Ul:
@@ -110,7 +119,7 @@ def _row(sensor: Sensor, anomaly: Anomaly, say: Words, with_share: bool) -> html
 def _share(sensor: Sensor, anomaly: Anomaly, say: Words) -> html.Li:
     return html.Li(
         [
-            html.Span(sensors.label(sensor.name, say)),
+            html.Span(sensors.label(sensor.name, say), className="wrap"),
             _bar(sensor, anomaly),
             html.Span(say.percent(sensor.share), className="num m"),
         ]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dash import dcc, html
 
 from dashboard import evidence
-from dashboard.elements import Child, aria, card, glyph, icon, state_word
+from dashboard.elements import Child, aria, card, empty, glyph, icon, state_word
 from dashboard.facts import Anomaly, MailSummary, Step, Trace
-from dashboard.language import Words
+from dashboard.language import BABEL_LOCALE, LANGUAGES, Words
 from dashboard.narration import carries, deed, station_line, station_word
-from dashboard.story import WAY, Outcome, Station, receipt, way
+from dashboard.story import WAY, Outcome, Station, receipt, sent, stored, way
 
 _ICONS = {
     "device": "chip",
@@ -44,6 +44,16 @@ def before(say: Words) -> list[Child]:
         ),
         _way(stations, Trace(correlation_id=""), say),
     ]
+
+
+def unknown(correlation_id: str, say: Words) -> html.Div:
+    """Nobody has ever heard of this round."""
+    why = say(
+        "Nothing is known of {id}. The address may be mistyped, or the round so old that it was cleared away. "
+        "Simulate another one above.",
+        id=correlation_id,
+    )
+    return empty(say("No such round"), why)
 
 
 def way_card(trace: Trace, state: Outcome, say: Words) -> html.Div:
@@ -88,6 +98,8 @@ def mail_card(trace: Trace, state: Outcome, mail: MailSummary | None, anomaly: A
             html.P(_no_mail(state, say), className="pad t2"),
             className="sent",
         )
+    spoken = mail_words(mail, anomaly, say) if mail else None
+    said = spoken or say
     opened = dcc.Link([icon("open"), say("Open")], href=f"/ui/mail/{mail.id}", className="btn s") if mail else None
     found = receipt(trace, "delivered")
     people = mail.to if mail else ", ".join(found.recipients if found else [])
@@ -106,24 +118,34 @@ def mail_card(trace: Trace, state: Outcome, mail: MailSummary | None, anomaly: A
     subject = html.P(
         mail.subject if mail else [glyph(anomaly.severity), state_word(anomaly.severity, say)], className="subject"
     )
+    # What the mail says, in the language that it speaks; else our own evidence, and called that.
+    told = html.Div(
+        [
+            None if spoken else html.H3(say("Evidence"), className="s12 t3"),
+            html.P(evidence.sentence(anomaly, said), className="sentence"),
+            evidence.picture(anomaly, said),
+            evidence.table(anomaly, said),
+        ],
+        className="col gap",
+        lang=BABEL_LOCALE[said.language].replace("_", "-"),
+    )
+    onward = dcc.Link(
+        say("Open {device}", device=anomaly.device),
+        href=f"/ui/device/{anomaly.site}/{anomaly.device}?anomaly={anomaly.id}",
+        className="btn s p",
+    )
     return card(
         html.Div([html.H2(say("E-mail sent"), className="grow"), opened], className="card-head"),
         html.Div([sender, subject], className="envelope"),
-        html.Div(
-            [
-                html.P(evidence.sentence(anomaly, say), className="sentence"),
-                evidence.picture(anomaly, say),
-                evidence.table(anomaly, say),
-                dcc.Link(
-                    say("Open {device}", device=anomaly.device),
-                    href=f"/ui/device/{anomaly.site}/{anomaly.device}?anomaly={anomaly.id}",
-                    className="btn s p",
-                ),
-            ],
-            className="pad col gap",
-        ),
+        html.Div([told, onward], className="pad col gap"),
         className="sent",
     )
+
+
+def mail_words(mail: MailSummary, anomaly: Anomaly, say: Words) -> Words | None:
+    """The words of the mail's own language, known by the severity in its subject; None where that tells nothing."""
+    languages = (Words(language, say.zone) for language in LANGUAGES)
+    return next((words for words in languages if state_word(anomaly.severity, words) in mail.subject), None)
 
 
 def _way(stations: Sequence[Station], trace: Trace, say: Words) -> html.Div:
@@ -179,13 +201,12 @@ def _hop(step: Step, previous: Step | None, first: Step, total: float, trace: Tr
 
 
 def _balance(trace: Trace, say: Words) -> html.P:
-    sent = max((step.readings for step in trace.steps if step.station == "device"), default=trace.readings)
-    stored = max((step.readings for step in trace.steps if step.did == "stored"), default=0)
+    published, kept = sent(trace), stored(trace)
     refused = len(trace.rejected)
-    missing = max(sent - stored - refused, 0)
+    missing = max(published - kept - refused, 0)
     parts: list[Child] = [
-        say.count("{n} reading sent", "{n} readings sent", sent),
-        say.count("{n} stored", "{n} stored", stored),
+        say.count("{n} reading sent", "{n} readings sent", published),
+        say.count("{n} stored", "{n} stored", kept),
         say.count("{n} in quarantine", "{n} in quarantine", refused),
         html.B(
             say.count("{n} still on its way", "{n} still on their way", missing)

@@ -21,6 +21,9 @@ DEFAULT_LANGUAGE = "en"
 # Neither may a line break between a value and its unit.
 NO_BREAK = "\u00a0"
 
+# A device that reports each second was seen "just now" between two of its readings, and not ever so many ms ago.
+JUST_NOW_MS = 5_000
+
 _BROWSER_CHOICE = re.compile(r"\s*([a-z]{2})", re.IGNORECASE)
 
 Catalogue = Mapping[str, str | tuple[str, ...]]
@@ -56,7 +59,9 @@ class Words:
         return f"{self.number(value)}{NO_BREAK}{unit}" if unit else self.number(value)
 
     def percent(self, share: float) -> str:
-        """A share of 0 to 1 as whole per cent."""
+        """A share of 0 to 1 as whole per cent; a trace of a share is `<1 %`, never nothing."""
+        if 0 < share < 0.005:
+            return f"<1{NO_BREAK}%"
         return (
             str(format_percent(share, locale=self._locale)).replace("%", f"{NO_BREAK}%").replace(NO_BREAK * 2, NO_BREAK)
         )
@@ -103,7 +108,9 @@ class Words:
     def ago(self, since_ms: float, now_ms: float) -> str:
         """How long ago, for what should be seconds ago."""
         say = self  # the name by which messages are found
-        return say("{length} ago", length=self.length(max(0.0, now_ms - since_ms)))
+        if now_ms - since_ms < JUST_NOW_MS:
+            return say("just now")
+        return say("{length} ago", length=self.length(now_ms - since_ms))
 
     def _at(self, at_ms: float) -> datetime:
         return datetime.fromtimestamp(at_ms / 1000, self.zone)

@@ -111,12 +111,12 @@ def _refused(step: Step, say: Words) -> str:
 
 def _reason(station: Station, say: Words) -> str:
     reason = station.step.detail.get("reason") if station.step else None
-    return say("reason: {reason}", reason=reason) if reason else say("agent")
+    return reason_word(str(reason), say) if reason else say("agent")
 
 
 def _raised(trace: Trace, say: Words) -> str:
     if not trace.anomalies:
-        return say("raised an anomaly")
+        return say("detected an anomaly")
     anomaly = trace.anomalies[-1]
     score = say("score {score}, limit {limit}", score=say.number(anomaly.score, 2), limit=say.number(1, 2))
     sensor = top_sensor(anomaly)

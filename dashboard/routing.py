@@ -55,8 +55,9 @@ def register_routing(app: Index, desk: Desk) -> None:
         Output("heading", "data"),
         Input("url", "pathname"),
         Input("url", "search"),
+        Input("page-pulse", "data"),
     )
-    async def show_page(path: str, search: str | None) -> tuple[Child, str]:
+    async def show_page(path: str, search: str | None, _: int) -> tuple[Child, str]:
         reader = desk.reader()
         page = await _page(reader, path, dict(parse_qsl((search or "").lstrip("?"))))
         return page.children, f"{page.title} · Ronda"
@@ -115,7 +116,7 @@ def _not_found(reader: Reader, path: str) -> Page:
     say = reader.say
     title = say("Page not found")
     why = say("There is nothing at {path}. The address may be mistyped, or from another version.", path=path)
-    back = dcc.Link(say("To the fleet"), href="/ui/", className="btn s")
+    back = dcc.Link(say("Go to the fleet"), href="/ui/", className="btn s")
     return Page(title, [html.H1(title, className="page-title"), empty(title, why, back)])
 
 

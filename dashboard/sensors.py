@@ -9,16 +9,17 @@ from dashboard.language import NO_BREAK, Words
 
 
 def label(name: str, say: Words) -> str:
-    """The sensor's name for people; a name of the owner's own is shown as it is."""
+    """The sensor's name for people, as in the mail's table; a name of the owner's own is shown as it is."""
     known = {
         "vibration_de_rms_g": say("Vibration, drive end"),
         "vibration_nde_rms_g": say("Vibration, non-drive end"),
         "current_a": say("Motor current"),
-        "pressure_bar": say("Discharge pressure"),
+        "pressure_bar": say("Pressure"),
         "motor_temperature_c": say("Motor temperature"),
         "fluid_temperature_c": say("Fluid temperature"),
-        "voltage_v": say("Supply voltage"),
+        "voltage_v": say("Voltage"),
         "flow_lpm": say("Flow"),
+        "temperature_c": say("Temperature"),
     }
     return known.get(name, name)
 

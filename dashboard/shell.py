@@ -40,6 +40,7 @@ def frame() -> html.Div:
             dcc.Store(id="heading"),
             store("scheme", ""),
             store("anomaly-pulse", 0),
+            store("page-pulse", 0),
             dcc.Interval(id="ledger-tick", interval=10_000),
             html.Div(id="skip"),
             html.Nav(

@@ -13,10 +13,10 @@ window.ronda = (() => {
   }
 
   // As many digits as the pages write: about three that matter.
-  function number(value, fixed) {
+  function number(value, fixed, language = told.language) {
     const size = Math.abs(value);
     const digits = fixed ?? (Number.isInteger(value) || size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3);
-    return value.toLocaleString(told.language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    return value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
   }
 
   function length(milliseconds) {

@@ -4,6 +4,8 @@
 (() => {
   // Many events of one moment wake the server once; the first at once.
   const WAKE_MS = 200;
+  // As the pages say it: what reports each second was seen just now.
+  const JUST_NOW_MS = 5000;
   const DAYS_KEPT = 365;
   const wakes = new Map();
   let followed = null;
@@ -59,8 +61,9 @@
     const clock = document.getElementById("site-clock");
     if (clock) clock.innerHTML = `<b>${ronda.time(Date.now())}</b> ${ronda.place(Date.now())}`;
     for (const ago of document.querySelectorAll("[data-since]")) {
-      const length = ronda.length(Math.max(0, Date.now() - ago.dataset.since));
-      ago.textContent = ronda.say("ago", { length });
+      const passed = Date.now() - ago.dataset.since;
+      const words = passed < JUST_NOW_MS ? ronda.say("now") : ronda.say("ago", { length: ronda.length(passed) });
+      if (ago.textContent !== words) ago.textContent = words;
     }
   }, 1000);
 
@@ -69,7 +72,9 @@
   }
 
   const actions = {
-    reload: () => location.reload(),
+    // An error card repeats what failed: the page's own button, or the callback behind a store.
+    "retry-click": ({ target }) => document.getElementById(target)?.click(),
+    "retry-pulse": ({ target }) => ronda.set(target, Date.now()),
     scheme: () => {
       const scheme = document.documentElement.dataset.s === "dark" ? "light" : "dark";
       document.documentElement.dataset.s = scheme;
@@ -86,7 +91,7 @@
     const clicked = event.target.closest("[data-action], [data-language], [data-copy], #show-new");
     if (!clicked) return;
     const { action, language, copy } = clicked.dataset;
-    if (action) actions[action]();
+    if (action) actions[action](clicked.dataset);
     if (language) {
       keep("ronda_language", language);
       location.reload();

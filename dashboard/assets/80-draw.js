@@ -14,12 +14,12 @@
     return node;
   }
 
-  // `M x y L x y …`, with a new start after each gap.
+  // `M x y h0 L x y …`, with a new start after each gap; the step of no length shows a point that stands alone.
   function path(points) {
     let pen = "M";
     return points.map(([x, y]) => {
       if (y === null) { pen = "M"; return ""; }
-      const step = `${pen}${x.toFixed(1)} ${y.toFixed(2)}`;
+      const step = `${pen}${x.toFixed(1)} ${y.toFixed(2)}${pen === "M" ? "h0" : ""}`;
       pen = "L";
       return step;
     }).join("");
@@ -30,7 +30,9 @@
     let [low, high] = [Math.min(...known), Math.max(...known)];
     const air = (high - low || Math.abs(high) || 1) * 0.12;
     [low, high] = [low - air, high + air];
-    return { low, high, y: (value) => HEIGHT * (1 - (value - low) / (high - low)), x: (i) => (i * WIDTH) / Math.max(1, spec.v.length - 1) };
+    const [first, last] = [spec.t[0], spec.t[spec.t.length - 1]];
+    const x = (at) => Math.max(0, (WIDTH * (at - first)) / Math.max(1, last - first));
+    return { low, high, x, y: (value) => HEIGHT * (1 - (value - low) / (high - low)) };
   }
 
   function draw(place) {
@@ -42,14 +44,15 @@
     svg.setAttribute("preserveAspectRatio", "none");
     const hue = `var(--${spec.tone || "seen"})`;
     const hasRange = typeof spec.low === "number" && typeof spec.high === "number";
-    const begins = spec.band ?? null;
+    const ended = spec.t[spec.t.length - 1];
+    const begins = spec.band != null && spec.band <= ended ? spec.band : null;
     if (begins !== null) shape("rect", { x: x(begins), y: 0, width: WIDTH - x(begins), height: HEIGHT, style: `fill:${hue}`, opacity: 0.13 }, svg);
     if (hasRange) shape("rect", { x: 0, y: y(spec.high), width: WIDTH, height: Math.max(1, y(spec.low) - y(spec.high)), style: "fill:var(--ribbon)" }, svg);
-    const line = (d, colour, width) => d && shape("path", { d, fill: "none", style: `stroke:${colour}`, "stroke-width": width, "vector-effect": "non-scaling-stroke", "stroke-linejoin": "round" }, svg);
-    line(path(spec.v.map((value, i) => [x(i), value === null ? null : y(value)])), "var(--seen)", 1.35);
+    const line = (d, colour, width) => d && shape("path", { d, fill: "none", style: `stroke:${colour}`, "stroke-width": width, "vector-effect": "non-scaling-stroke", "stroke-linejoin": "round", "stroke-linecap": "round" }, svg);
+    line(path(spec.v.map((value, i) => [x(spec.t[i]), value === null ? null : y(value)])), "var(--seen)", 1.35);
     if (begins !== null && hasRange) {
-      const outside = (value, i) => value !== null && i >= begins && (value > spec.high || value < spec.low);
-      line(path(spec.v.map((value, i) => [x(i), outside(value, i) ? y(value) : null])), hue, 1.9);
+      const outside = (value, i) => value !== null && spec.t[i] >= begins && (value > spec.high || value < spec.low);
+      line(path(spec.v.map((value, i) => [x(spec.t[i]), outside(value, i) ? y(value) : null])), hue, 1.9);
     }
     place.replaceChildren(svg);
     if (spec.axis) axis(place, spec, low, high);
@@ -61,9 +64,11 @@
 
   function axis(place, spec, low, high) {
     const step = 10 ** Math.floor(Math.log10((high - low) / 2));
+    // A mail's picture speaks the mail's language.
+    const language = place.closest("[lang]").lang;
     const nice = [1, 2, 5, 10].map((n) => n * step).find((n) => (high - low) / n <= 3.5) || step * 10;
     for (let value = Math.ceil(low / nice) * nice; value <= high; value += nice) {
-      tick(place, ronda.number(Number(value.toPrecision(6))), `left:calc(100% + 8px);top:calc(${(100 * (high - value)) / (high - low)}% - 8px)`);
+      tick(place, ronda.number(Number(value.toPrecision(6)), undefined, language), `left:calc(100% + 8px);top:calc(${(100 * (high - value)) / (high - low)}% - 8px)`);
     }
     const [first, last] = [spec.t[0], spec.t[spec.t.length - 1]];
     tick(place, ronda.time(first), "left:0;top:calc(100% + 4px)");

@@ -55,6 +55,17 @@
     return changes;
   }
 
+  // Nothing was measured in between, so no line leads across.
+  function broken(points, last, gap) {
+    let before = last;
+    return points.flatMap((point) => {
+      const isGap = gap && before !== undefined && point[0] - before > gap;
+      const middle = [(before + point[0]) / 2, null];
+      before = point[0];
+      return isGap ? [middle, point] : [point];
+    });
+  }
+
   function append(drawn) {
     const readings = waiting.splice(0);
     const meta = drawn?.layout?.meta;
@@ -67,9 +78,14 @@
       const { metric, role } = trace.meta || {};
       if (!FED.has(role)) return;
       const known = readings.filter((reading) => reading.values[metric] !== undefined);
+      const points = known.map((reading) => {
+        const value = reading.values[metric];
+        return [reading.measured_at_ms + meta.offset, role !== "outside" || isOutside(meta, metric, value) ? value : null];
+      });
+      const whole = role === "last" ? points : broken(points, trace.x[trace.x.length - 1], meta.gap);
       indices.push(index);
-      xs.push(known.map((reading) => reading.measured_at_ms + meta.offset));
-      ys.push(known.map((reading) => (role !== "outside" || isOutside(meta, metric, reading.values[metric]) ? reading.values[metric] : null)));
+      xs.push(whole.map(([at]) => at));
+      ys.push(whole.map(([, value]) => value));
       kept.push(role === "last" ? 1 : POINTS_KEPT);
     });
     if (!indices.length) return;

@@ -168,7 +168,7 @@ def timeline(anomaly: Anomaly, reader: Reader) -> html.Ol:
         (each.sent_at_ms, _sent(each, say)) for each in anomaly.notifications or _only(anomaly)
     ]
     raised: list[Child] = [
-        html.B(say("{severity} raised", severity=state_word(anomaly.severity, say))),
+        html.B(say("Critical alarm") if anomaly.severity == "critical" else say("Warning alarm")),
         ", ",
         say("score {score}", score=say.number(anomaly.score, 2)),
     ]
@@ -223,6 +223,7 @@ def _nothing(only_active: bool, say: Words) -> html.Div:
         return empty(say("No active anomalies"), say("Every machine that is judged is within its limit."), back)
     demo = dcc.Link(say("Try the golden path"), href="/ui/golden-path", className="btn s")
     why = say(
-        "Nothing has left its normal state since Ronda watches. To see one, let a demonstration machine fall ill."
+        "Nothing has left its normal state since Ronda began to watch. "
+        "To see one, let a demonstration machine fall ill."
     )
     return empty(say("No anomalies yet"), why, demo)

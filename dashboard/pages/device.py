@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from dash import Input, Output, State, dcc, html
 
 from dashboard import evidence, sensors
-from dashboard.chart import ROW_PX, TOP_PX, Span, expectations, figure
+from dashboard.chart import ROW_PX, TOP_PX, Json, Span, draws, expectations, figure
 from dashboard.desk import Desk, Reader
 from dashboard.elements import (
     Attributes,
@@ -154,7 +154,7 @@ def _head(view: View, reader: Reader) -> list[Child]:
         html.Span(device.site),
         html.Span(say.count("{n} sensor", "{n} sensors", len(metrics))),
         html.Span(seen),
-        html.Span(device.origin),
+        html.Span(origin_word(device.origin, say)),
     ]
     lead = evidence.sentence(view.chosen, say) if view.chosen else say("No anomaly of this device so far.")
     past: list[Child] = (
@@ -174,10 +174,11 @@ def _head(view: View, reader: Reader) -> list[Child]:
 def _chart_card(view: View, series: Sequence[Series], span: Span, query: Mapping[str, str], reader: Reader) -> html.Div:
     say = reader.say
     shown = [anomaly for anomaly in view.anomalies if _overlaps(anomaly, span)]
-    head = html.Div([html.H2(say("Sensors")), _legend(say), _ranges(query, span, say)], className="card-head")
+    head = [html.H2(say("Sensors")), html.Span(className="grow"), _ranges(query, span, say)]
     if not any(line.values for line in series):
         why = say("Nothing was stored in this time. Choose a longer range, or look whether the device is connected.")
-        return card(head, html.Div([html.H2(say("No readings in this range")), html.P(why)], className="pad"))
+        nothing = html.Div(head, className="card-head")
+        return card(nothing, html.Div([html.H2(say("No readings in this range")), html.P(why)], className="pad"))
     expected = expectations([view.chosen]) if view.chosen else {}
     ranked = sorted(series, key=lambda line: -_share(expected.get(line.name)))
     drawn = [view.chosen] if view.chosen and not shown else shown
@@ -193,8 +194,9 @@ def _chart_card(view: View, series: Sequence[Series], span: Span, query: Mapping
         config={"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset", "displaylogo": False},
         style={"height": picture["layout"]["height"]},
     )
+    head[1] = _legend(picture, drawn, say)
     return card(
-        head,
+        html.Div(head, className="card-head"),
         dcc.Store(id="chart-figure", data=picture),
         html.Div([labels, html.Div(graph, className="graph")], className="chart-rows"),
         className="chart-card",
@@ -212,31 +214,33 @@ def _label(line: Series, sensor: Sensor | None, view: View, say: Words) -> html.
         limits = data(low=str(sensor.expected_low), high=str(sensor.expected_high), tone=hue)
         outside = value is not None and not sensor.expected_low <= value <= sensor.expected_high
     against = say("expected {span}", span=sensors.say_range(sensor, say)) if sensor else ""
+    name = sensors.label(line.name, say)
     return html.Div(
         [
-            html.Span(sensors.label(line.name, say), className="m"),
+            html.Span(name, className="m el", title=name),
             html.B(
                 now,
-                className=f"value x-{hue}" if outside else "value",
+                className=f"value el x-{hue}" if outside else "value el",
+                title=line.unit,
                 **data(live=device, metric=line.name, unit=line.unit),
                 **limits,
             ),
-            html.Span(against, className="s11 t2"),
+            html.Span(against, className="s11 t2 el", title=against),
         ],
         className="label",
         style={"height": ROW_PX},
     )
 
 
-def _legend(say: Words) -> html.P:
-    return html.P(
-        [
-            html.Span([html.I(className="key seen"), say("seen")]),
-            html.Span([html.I(className="key ribbon"), say("expected range")]),
-            html.Span([html.I(className="key outside"), say("outside it")]),
-        ],
-        className="legend s12 t2 grow",
-    )
+def _legend(picture: Json, drawn: Sequence[Anomaly], say: Words) -> html.P:
+    """What the lines mean: only those that are drawn, or may be while somebody watches."""
+    entries = [html.Span([html.I(className="key measured"), say("measured")])]
+    if draws(picture, "edge"):
+        entries.append(html.Span([html.I(className="key ribbon"), say("expected range")]))
+    if draws(picture, "outside") or any(anomaly.active for anomaly in drawn):
+        hue = tone(max(drawn, key=lambda anomaly: anomaly.raised_at_ms).severity)
+        entries.append(html.Span([html.I(className=f"key k-{hue}"), say("outside it")]))
+    return html.P(entries, className="legend s12 t2 grow")
 
 
 def _ranges(query: Mapping[str, str], span: Span, say: Words) -> html.Div:
@@ -255,11 +259,9 @@ def _aside(view: View, reader: Reader) -> list[Child]:
     if chosen is not None:
         head = html.Div([html.H2(say("Share of the anomaly"))], className="card-head")
         parts.append(card(head, evidence.shares(chosen, say)))
-        told = html.Div(
-            [html.H2(say("Timeline"), className="grow"), html.Code(chosen.correlation_id, className="s12 t2 el")],
-            className="card-head",
-        )
-        parts.append(card(told, timeline(chosen, reader)))
+        told = html.Div(html.H2(say("Timeline")), className="card-head")
+        asked = html.P(html.Code(chosen.correlation_id, title=say("correlation id")), className="s12 t2 wrap traced")
+        parts.append(card(told, timeline(chosen, reader), asked))
     parts.append(card(html.Div(html.H2(say("Model")), className="card-head"), _model(view, reader)))
     return parts
 
@@ -283,6 +285,18 @@ def _model(view: View, reader: Reader) -> Child:
     return html.Dl(pairs, className="pairs pad")
 
 
+def origin_word(origin: str, say: Words) -> str:
+    """How the device came here; an unknown way as it is."""
+    words = {
+        "demo": say("demonstration"),
+        "emulator": say("emulator"),
+        "provisioned": say("provisioned"),
+        "replay": say("recording"),
+        "http": "HTTP",
+    }
+    return words.get(origin, origin)
+
+
 def _share(sensor: Sensor | None) -> float:
     return sensor.share if sensor else 0.0
 
@@ -296,5 +310,5 @@ def _unknown(site: str, device: str, say: Words) -> list[Child]:
     why = say("No device {device} has ever sent a reading from {site}, and none was added.", device=device, site=site)
     return [
         html.H1(device, className="page-title"),
-        empty(say("Unknown device"), why, dcc.Link(say("To the fleet"), href="/ui/", className="btn s")),
+        empty(say("Unknown device"), why, dcc.Link(say("Go to the fleet"), href="/ui/", className="btn s")),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from dashboard.desk import Desk, Reader
 from dashboard.elements import Attributes, Child, ago, badge, card, data, empty, glyph, marked, spark, state_word, tone
 from dashboard.evidence import sentence, top_sensor
 from dashboard.facts import Anomaly, Device, Series, facts
+from dashboard.gaps import broken
 from dashboard.guard import guarded
 from dashboard.index import Index
 from dashboard.language import Words
@@ -24,6 +26,8 @@ _ATTENTION = ("critical", "warning")
 _NOT_JUDGED = ("no_data", "learning", "resting")
 # A state that no event announces (learning done, gone silent) is at most this old on the page.
 _REFRESH_MS = 15_000
+# As long as the API waits before it says "no data": a device that reports once a minute may miss four.
+_REPORTING_MS = 5 * 60 * 1000
 # The small lines show this much, in as many points as they have pixels.
 _LINE_MS = 10 * 60 * 1000
 _LINE_POINTS = 84
@@ -114,10 +118,30 @@ async def _content(reader: Reader, wanted: str) -> list[Child]:
 
 
 async def _tiles(reader: Reader, devices: Sequence[Device]) -> list[Tile]:
-    ranked = sorted(devices, key=lambda device: (_rank(device), device.site, device.device))[:MAX_CARDS]
     alarms = facts(Anomaly, await reader.api.anomalies(phase="active", limit=200))
     by_device = {(alarm.site, alarm.device): alarm for alarm in reversed(alarms)}
+    ranked = worst_first(devices, by_device)[:MAX_CARDS]
     return list(await asyncio.gather(*(_tile(reader, device, by_device) for device in ranked)))
+
+
+def worst_first(devices: Sequence[Device], alarms: Mapping[tuple[str, str], Anomaly]) -> list[Device]:
+    """By state, then the higher score, then by name as people count: `demo-2` before `demo-10`."""
+
+    def rank(device: Device) -> tuple[object, ...]:
+        alarm = alarms.get((device.site, device.device))
+        return _rank(device), -alarm.score if alarm else 0.0, _counted(device.site), _counted(device.device)
+
+    return sorted(devices, key=rank)
+
+
+def _counted(name: str) -> list[tuple[int, str]]:
+    """The name in pieces that compare by number where they are one."""
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in re.split(r"(\d+)", name) if piece]
+
+
+def reporting(devices: Sequence[Device], now_ms: int) -> int:
+    """How many were heard of lately, whatever their state."""
+    return sum(each.last_seen_ms is not None and now_ms - each.last_seen_ms < _REPORTING_MS for each in devices)
 
 
 async def _tile(reader: Reader, device: Device, alarms: Mapping[tuple[str, str], Anomaly]) -> Tile:
@@ -144,12 +168,11 @@ def _rank(device: Device) -> int:
 
 def _heading(devices: Sequence[Device], reader: Reader) -> html.Div:
     say = reader.say
-    silent = sum(state_of(device) in ("no_data", "resting") for device in devices)
     told = say.count(
         "{n} device, {reporting} reporting",
         "{n} devices, {reporting} reporting",
         len(devices),
-        reporting=say.number(len(devices) - silent),
+        reporting=say.number(reporting(devices, reader.now_ms)),
     )
     return html.Div([html.H1(say("Fleet")), html.Span(told, className="t3")], className="page-title")
 
@@ -187,8 +210,8 @@ def _attention(tile: Tile, reader: Reader) -> dcc.Link:
     say, device, anomaly = reader.say, tile.device, tile.anomaly
     head = html.Div(
         [
-            html.Span(device.device, className="name"),
-            html.Span(device.site, className="t3 s12 grow"),
+            html.Span(device.device, className="name el", title=device.device),
+            html.Span(device.site, className="t3 s12 grow el", title=device.site),
             badge(tile.state, state_word(tile.state, say)),
         ],
         className="row",
@@ -226,11 +249,11 @@ def _evidence_row(tile: Tile, anomaly: Anomaly, reader: Reader) -> html.Div | No
     shown = say.value(now, sensor.unit) if now is not None else sensors.seen(sensor, say)
     facts_ = html.Div(
         [
-            html.Span(name, className="s12 t2"),
-            html.B(shown, **_live(tile.device, sensor.name, sensor.unit)),
-            html.Span(say("expected {span}", span=sensors.say_range(sensor, say)), className="s12 t2"),
+            html.Span(name, className="s12 t2 el", title=name),
+            html.B(shown, className="el", title=sensor.unit, **_live(tile.device, sensor.name, sensor.unit)),
+            html.Span(say("expected {span}", span=sensors.say_range(sensor, say)), className="s12 t2 el"),
         ],
-        className="col",
+        className="col values",
     )
     return html.Div([_line(line, name, anomaly), facts_], className="row gap")
 
@@ -239,12 +262,13 @@ def _line(line: Series | None, name: str, anomaly: Anomaly) -> html.Span | None:
     if line is None:
         return None
     sensor = top_sensor(anomaly)
-    begins = next((i for i, at in enumerate(line.measured_at_ms) if at >= anomaly.since_ms), None)
+    times, values = broken(line.measured_at_ms, line.values)
     shape = {
-        "v": line.values,
+        "t": times,
+        "v": values,
         "low": sensor.expected_low if sensor else None,
         "high": sensor.expected_high if sensor else None,
-        "band": begins,
+        "band": anomaly.since_ms,
         "tone": tone(anomaly.severity),
     }
     return spark(name, shape, "spark grow")
@@ -254,13 +278,21 @@ def _small(tile: Tile, reader: Reader) -> dcc.Link:
     say, device = reader.say, tile.device
     line = next(iter(tile.series.values()), None)
     value = _last(line) if line else None
-    left = html.Div([html.Span(device.device, className="m wrap"), marked(tile.state, say)], className="col grow")
-    middle = spark(sensors.label(line.name, say), {"v": line.values}) if line and value is not None else None
+    name = html.Span(device.device, className="m el", title=device.device)
+    left = html.Div([name, marked(tile.state, say)], className="col grow")
+    middle = _small_line(line, say) if line and value is not None else None
     number: Child = "–"
     if line and value is not None and tile.state != "no_data":
-        number = html.B(say.value(value, line.unit), **_live(device, line.name, line.unit))
+        number = html.B(
+            say.value(value, line.unit), className="el", title=line.unit, **_live(device, line.name, line.unit)
+        )
     right = html.Div([number, html.Span(_seen(device, reader), className="s12 t3")], className="col end")
     return _link(device, [html.Div([left, middle, right], className="row gap")], "small-card")
+
+
+def _small_line(line: Series, say: Words) -> html.Span:
+    times, values = broken(line.measured_at_ms, line.values)
+    return spark(sensors.label(line.name, say), {"t": times, "v": values})
 
 
 def _seen(device: Device, reader: Reader) -> Child:

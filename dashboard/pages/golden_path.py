@@ -9,12 +9,12 @@ from dash import Input, Output, State, dcc, html, no_update
 
 from dashboard import banner, golden_view
 from dashboard.desk import Desk, Reader
-from dashboard.elements import Child, aria, data, icon, store
+from dashboard.elements import Child, Retry, aria, data, icon, store
 from dashboard.facts import Anomaly, MailSummary, Trace, fact, facts
 from dashboard.guard import guarded
 from dashboard.index import Index
 from dashboard.language import Words
-from dashboard.story import Outcome, outcome, total_ms
+from dashboard.story import Outcome, is_over, outcome, total_ms
 from ronda.client import ApiError
 
 # The stream says when something happened; this often the page looks by itself, should the stream be away.
@@ -34,14 +34,14 @@ async def show(reader: Reader, *, query: Mapping[str, str]) -> tuple[str, Child]
         "with the time of every hop."
     )
     known = query.get("id")
-    run: Run | None = {"id": known, "began_ms": 0, "fault": ""} if known else None
+    # Told again by its address it began with its first hop, or, where nothing is known of it yet, just now.
+    run: Run | None = {"id": known, "began_ms": reader.now_ms, "clicked": False} if known else None
     fault = html.Div([html.Label(say("Fault"), htmlFor="fault-choice"), _faults(say)], className="field")
     button = html.Button([icon("play"), say("Simulate Anomaly Ingestion")], id="simulate", className="btn p")
     return title, [
         dcc.Store(id="run", data=run),
         store("fault", DEFAULT_FAULT),
         store("trace-pulse", 0),
-        dcc.Store(id="settled"),
         dcc.Interval(id="look", interval=_LOOK_MS, disabled=run is None),
         html.Div(
             [html.Div([html.H1(title), html.P(lead, className="t2")], className="grow"), fault, button],
@@ -67,42 +67,42 @@ def register(app: Index, desk: Desk) -> None:
 
         async def ask(reader: Reader) -> Run:
             answer = await reader.api.simulate(fault)
-            return {"id": answer["correlation_id"], "began_ms": reader.now_ms, "fault": fault}
+            return {"id": answer["correlation_id"], "began_ms": reader.now_ms, "clicked": True}
 
-        run = await guarded(reader, reader.say("The simulation could not be started"), ask)
+        what = reader.say("The simulation could not be started")
+        run = await guarded(reader, what, ask, Retry("click", "simulate"))
         return (run, no_update) if isinstance(run, dict) else (None, run)
 
     @app.callback(
         Output("round", "children"),
-        Output("settled", "data"),
         Output("look", "disabled"),
         Input("run", "data"),
         Input("trace-pulse", "data"),
         Input("look", "n_intervals"),
-        State("settled", "data"),
         prevent_initial_call=True,
     )
-    async def narrate(run: Run | None, _: int, __: int | None, settled: str | None) -> tuple[Any, Any, Any]:
-        if run is None or settled == run["id"]:
-            return no_update, no_update, no_update
+    async def narrate(run: Run | None, _: int, __: int | None) -> tuple[Any, Any]:
+        if run is None:
+            return no_update, True
         reader = desk.reader()
 
-        async def ask(reader: Reader) -> tuple[Child, Outcome]:
+        async def ask(reader: Reader) -> tuple[Child, bool]:
             return await _round(reader, run)
 
-        told = await guarded(reader, reader.say("The trace could not be read"), ask)
-        if not isinstance(told, tuple):
-            return told, run["id"], True
-        children, state = told
-        return children, run["id"] if state.settled else None, state.settled
+        told = await guarded(reader, reader.say("The trace could not be read"), ask, Retry("pulse", "trace-pulse"))
+        return told if isinstance(told, tuple) else (told, True)
 
     app.in_browser("follow", Input("run", "data"))
 
 
-async def _round(reader: Reader, run: Run) -> tuple[Child, Outcome]:
+async def _round(reader: Reader, run: Run) -> tuple[Child, bool]:
+    """The round as it stands, and whether it is over."""
     trace = await _trace(reader, run["id"])
-    began = run["began_ms"] or min((step.at_ms for step in trace.steps), default=0)
-    state = outcome(trace, fault=run["fault"], elapsed_ms=reader.now_ms - began)
+    if trace is None and not run["clicked"]:
+        return golden_view.unknown(run["id"], reader.say), True
+    trace = trace or Trace(correlation_id=run["id"])
+    began_ms = min([run["began_ms"], *(step.at_ms for step in trace.steps)])
+    state = outcome(trace, began_ms=began_ms, now_ms=reader.now_ms)
     mail = await _mail(reader, trace.correlation_id) if state is Outcome.DELIVERED else None
     anomaly = await _anomaly(reader, trace) if state.settled else None
     children = [
@@ -116,17 +116,17 @@ async def _round(reader: Reader, run: Run) -> tuple[Child, Outcome]:
             className="two-thirds",
         ),
     ]
-    return children, state
+    return children, is_over(trace, state, reader.now_ms)
 
 
-async def _trace(reader: Reader, correlation_id: str) -> Trace:
-    """The trace so far; right after the click nothing is stored of it yet, which is an answer too."""
+async def _trace(reader: Reader, correlation_id: str) -> Trace | None:
+    """The trace so far; None where nothing is stored of it, which right after the click is an answer too."""
     try:
         return fact(Trace, await reader.api.trace(correlation_id))
     except ApiError as refusal:
         if refusal.status != NOT_FOUND:
             raise
-        return Trace(correlation_id=correlation_id)
+        return None
 
 
 async def _mail(reader: Reader, correlation_id: str) -> MailSummary | None:

@@ -38,7 +38,7 @@ async def show_one(reader: Reader, *, mail_id: str, **_: object) -> tuple[str, C
             html.Dt(say("To")),
             html.Dd(mail.to),
             html.Dt(say("Received")),
-            html.Dd(say.clock(mail.received_at_ms)),
+            html.Dd(f"{say.day(mail.received_at_ms)}, {say.clock(mail.received_at_ms)}"),
             html.Dt(say("Correlation id")),
             html.Dd(_trace(mail)),
         ],
@@ -50,6 +50,7 @@ async def show_one(reader: Reader, *, mail_id: str, **_: object) -> tuple[str, C
             srcDoc=mail.html,
             title=say("The mail"),
             className="mail-frame",
+            style={"--rows": mail.html.count("<tr")},
             sandbox="allow-popups allow-popups-to-escape-sandbox",
         )
         if mail.html

@@ -169,6 +169,7 @@ class Plant:
         self.now_ms = NOW_MS
         self.calls: list[tuple[str, Any]] = []
         self.refuses: ApiError | None = None
+        self.units: str | None = None
         self.known = [
             device("pump-07", "critical", anomaly_id="a1"),
             device("compressor-02", "warning", anomaly_id="a2"),
@@ -297,7 +298,7 @@ class Plant:
         series = [
             {
                 "name": each["name"],
-                "unit": each["unit"],
+                "unit": self.units or each["unit"],
                 "measured_at_ms": times,
                 "values": [wave(each["name"], at, ill) for at in times],
             }

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from ronda.client import ApiError
 from tests.dashboard.conftest import Desk
 from tests.dashboard.plant import NOW_MS, WHOLE_WAY, anomaly, notification, step
 from tests.dashboard.served import Scripted
@@ -133,6 +134,52 @@ def test_events_that_come_with_the_click_do_not_hide_the_round(desk: Desk, scrip
 def test_an_earlier_round_can_be_told_again_by_its_address(desk: Desk, scripted: Scripted) -> None:
     scripted.plant.tell_story(WHOLE_WAY, anomalies=[anomaly()], notifications=[notification()])
     outcome(desk.sit().open("/ui/golden-path?id=9f2c-88342"), "delivered")
+
+
+def test_a_receipt_that_overtakes_the_hops_does_not_freeze_the_numbers(desk: Desk, scripted: Scripted) -> None:
+    page = desk.sit().open("/ui/golden-path")
+    scripted.plant.tell_story(WHOLE_WAY[:4] + WHOLE_WAY[-1:], anomalies=[anomaly()], notifications=[notification()])
+    click_simulate(page)
+    outcome(page, "delivered")
+    assert "after the reading" not in page.inner_text("#banner")
+    scripted.plant.tell_story(WHOLE_WAY, anomalies=[anomaly()], notifications=[notification()])
+    page.wait_for_selector("#banner:has-text('398\u00a0ms after the reading')", timeout=3000)
+    page.wait_for_selector(f".narration tbody tr >> nth={len(WHOLE_WAY) - 1}")
+    asked = scripted.plant.calls.count(("trace", "9f2c-88342"))
+    page.wait_for_timeout(1500)
+    assert scripted.plant.calls.count(("trace", "9f2c-88342")) <= asked + 1
+
+
+def test_a_healthy_round_is_still_one_when_its_link_is_opened(desk: Desk, scripted: Scripted) -> None:
+    scripted.plant.tell_story(WHOLE_WAY[:6])
+    scripted.plant.now_ms += 3_600_000
+    page = desk.sit().open("/ui/golden-path?id=9f2c-88342")
+    outcome(page, "quiet")
+    assert page.query_selector(".is-failed") is None
+
+
+def test_a_round_that_nobody_knows_is_told_as_that(desk: Desk) -> None:
+    page = desk.sit().open("/ui/golden-path?id=nonsense")
+    page.wait_for_selector(".note:has-text('Nothing is known of nonsense')")
+    assert page.query_selector("#banner") is None
+
+
+def test_retry_repeats_the_click(desk: Desk, scripted: Scripted) -> None:
+    page = live(desk.sit().open("/ui/golden-path"))
+    page.wait_for_selector("#fault-choice")
+    detail = {"detail": "no demo machine is rested", "reason": "no_rested_machine", "request_id": "r-503"}
+    scripted.plant.refuses = ApiError(503, detail)
+    page.select_option("#fault-choice", "cavitation")
+    page.click("#simulate")
+    card = page.wait_for_selector("[role=alert]")
+    assert card is not None
+    assert "still resting" in card.inner_text()
+    assert "Id r-503" in card.inner_text().split("\n")
+    scripted.plant.refuses = None
+    scripted.plant.tell_story(WHOLE_WAY, anomalies=[anomaly()], notifications=[notification()])
+    page.click("[role=alert] button")
+    outcome(page, "delivered")
+    assert [what for call, what in scripted.plant.calls if call == "simulate"] == ["cavitation", "cavitation"]
 
 
 def test_new_anomalies_wait_behind_a_button_and_no_row_jumps(desk: Desk, scripted: Scripted) -> None:

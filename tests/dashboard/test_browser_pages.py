@@ -116,7 +116,7 @@ def test_a_refusal_carries_its_id_and_another_try(desk: Desk, scripted: Scripted
     assert "the store did not answer" in told
     assert "e-51c07d" in told
     scripted.plant.refuses = None
-    page.click("[data-action=reload]")
+    page.click("[data-action=retry-pulse]")
     page.wait_for_selector(".rows")
 
 
@@ -137,3 +137,48 @@ def test_a_mail_can_run_nothing_and_reach_nothing(desk: Desk) -> None:
     inside.wait_for_selector("text=Vibration 2.4 times normal")
     assert page.evaluate("window.hacked") is None
     assert reader.strangers == []
+
+
+def test_the_words_of_a_known_refusal_are_the_readers(desk: Desk, scripted: Scripted) -> None:
+    scripted.plant.refuses = ApiError(503, {"detail": "the database is away", "reason": "unavailable"})
+    page = desk.sit(language="pt").open("/ui/anomalies")
+    assert "O banco de dados não responde." in page.inner_text("[role=alert]")
+
+
+def test_a_healthy_machine_has_no_legend_for_what_is_not_drawn(desk: Desk) -> None:
+    page = desk.sit().open("/ui/device/plant-1/fan-03")
+    assert page.inner_text(".legend").split("\n") == ["measured"]
+    page = desk.sit().open("/ui/device/plant-1/pump-07")
+    assert "outside it" in page.inner_text(".legend")
+
+
+def test_the_evidence_is_drawn_by_time_with_its_gaps(desk: Desk, scripted: Scripted) -> None:
+    window = {"measured_at_ms": [0, 1000, 2000, 3000, 97_000, 98_000, 99_000, 100_000], "series": {}}
+    window["series"] = {"vibration_de_rms_g": [0.2, 0.21, 0.2, 0.21, 0.2, 0.21, 0.2, 0.21]}
+    scripted.plant.listed[0]["window"] = window
+    page = desk.sit().open("/ui/anomalies?id=a1")
+    line = page.wait_for_selector(".drawer .spark path")
+    assert line is not None
+    first, second = (line.get_attribute("d") or "").split("M")[1:]
+    assert float(first.split("L")[-1].split()[0]) == 30
+    assert float(second.split()[0]) == 970
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_long_ids_names_and_units_stay_in_their_place(desk: Desk, scripted: Scripted, width: int) -> None:
+    long, unit = "a-device-with-a-long-name", "thousand_cubic_feet_per_h"
+    scripted.plant.listed[0] |= {"correlation_id": "0a1b2c3d" * 4, "device": long}
+    scripted.plant.listed[0]["sensors"][0] |= {"unit": unit}
+    scripted.plant.known[0] |= {"device": long}
+    scripted.plant.known[2] |= {"device": f"{long}-2"}
+    scripted.plant.units = unit
+    reader = desk.sit(width=width)
+    for path in ("/ui/", f"/ui/device/plant-1/{long}", "/ui/anomalies?id=a1"):
+        page = reader.open(path)
+        page.wait_for_selector("#controls button")
+        cut = page.evaluate(
+            "() => [...document.querySelectorAll('.card, .small-card, .card-head, .drawer')]"
+            ".filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.className)"
+        )
+        assert cut == [], path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboard.chart import Span, figure, offset_ms
+from dashboard.chart import Span, draws, figure, offset_ms
 from dashboard.facts import Anomaly, Series, fact
 from dashboard.language import Words
 from dashboard.pages.device import RANGES_MS, span_for
@@ -86,3 +86,22 @@ def test_an_old_anomaly_is_shown_with_what_was_before_and_after_it() -> None:
     old = fact(Anomaly, anomaly(since_ms=NOW_MS - 10**9, raised_at_ms=NOW_MS - 10**9 + 10_000, cleared_at_ms=None))
     span = span_for(None, old, NOW_MS)
     assert span.since_ms < old.since_ms < old.raised_at_ms < span.until_ms < NOW_MS
+
+
+def test_no_line_leads_across_a_gap() -> None:
+    missing = range(TIMES[100], TIMES[200])
+    whole = SERIES[0]
+    kept = [(at, value) for at, value in zip(TIMES, whole.values, strict=True) if at not in missing]
+    line = Series(name=whole.name, unit="g", measured_at_ms=[at for at, _ in kept], values=[value for _, value in kept])
+    picture = figure([line], SPAN, [ILL], Words("en", UTC), site="plant-1", device="pump-07")
+    seen = roles(picture, "seen")[0]
+    at = seen["y"].index(None)
+    assert seen["x"][at - 1] < missing.start < seen["x"][at] < missing.stop <= seen["x"][at + 1]
+    assert picture["layout"]["meta"]["gap"] < missing.stop - missing.start
+
+
+def test_the_legend_names_only_what_is_drawn() -> None:
+    assert draws(drawn([ILL]), "edge")
+    assert draws(drawn([ILL]), "outside")
+    assert not draws(drawn([]), "edge")
+    assert not draws(drawn([]), "outside")

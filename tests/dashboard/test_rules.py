@@ -91,10 +91,11 @@ def fleet(address: str) -> str:
     """What the routing callback answers for `/ui/`."""
     page, heading = {"id": "page", "property": "children"}, {"id": "heading", "property": "data"}
     path, search = {"id": "url", "property": "pathname"}, {"id": "url", "property": "search"}
+    again = {"id": "page-pulse", "property": "data", "value": 0}
     body = {
         "output": "..page.children...heading.data..",
         "outputs": [page, heading],
-        "inputs": [path | {"value": "/ui/"}, search | {"value": ""}],
+        "inputs": [path | {"value": "/ui/"}, search | {"value": ""}, again],
         "changedPropIds": ["url.pathname"],
     }
     answer = httpx.post(f"{address}/ui/_dash-update-component", json=body, cookies={COOKIE: "token"})

@@ -10,53 +10,149 @@ import pytest
 from dashboard.banner import verdict_for
 from dashboard.facts import Trace, fact
 from dashboard.language import LANGUAGES, Words
-from dashboard.story import DETECTION, STOPPED_AFTER_MS, VALIDATION, Outcome, outcome, stopped_at, total_ms, way
-from tests.dashboard.plant import RECEIPT, WHOLE_WAY, anomaly, notification, step
+from dashboard.story import (
+    DETECTION,
+    LOOK_ON_MS,
+    OTHER_CHANNEL_MS,
+    QUIET_AFTER_MS,
+    STOPPED_AFTER_MS,
+    VALIDATION,
+    Outcome,
+    is_over,
+    outcome,
+    stopped_at,
+    total_ms,
+    way,
+)
+from tests.dashboard.plant import NOW_MS, RECEIPT, WHOLE_WAY, anomaly, notification, step
 
 
 def trace(steps: list[dict[str, Any]], **more: Any) -> Trace:
     return fact(Trace, {"correlation_id": "c1", "site": "plant-1", "device": "demo-1", "steps": steps} | more)
 
 
+def after(told: Trace, milliseconds: float) -> Outcome:
+    """How it stands so long after the click."""
+    return outcome(told, began_ms=NOW_MS, now_ms=NOW_MS + milliseconds)
+
+
 DELIVERED = trace(WHOLE_WAY, anomalies=[anomaly()], notifications=[notification()])
 
 
 def test_a_receipt_makes_it_delivered() -> None:
-    assert outcome(DELIVERED, fault="bearing_wear", elapsed_ms=600) is Outcome.DELIVERED
+    assert after(DELIVERED, 600) is Outcome.DELIVERED
 
 
 def test_every_station_without_a_receipt_is_not_delivered() -> None:
     passed = trace(WHOLE_WAY, anomalies=[anomaly()])
-    assert outcome(passed, fault="bearing_wear", elapsed_ms=600) is Outcome.RUNNING
-    assert outcome(passed, fault="bearing_wear", elapsed_ms=STOPPED_AFTER_MS + 1) is Outcome.STOPPED
+    assert after(passed, 600) is Outcome.RUNNING
+    assert after(passed, STOPPED_AFTER_MS + 1) is Outcome.STOPPED
 
 
 def test_a_delivery_without_the_other_sides_word_is_not_delivered() -> None:
     claimed = trace(WHOLE_WAY, notifications=[notification(receipt="")])
-    assert outcome(claimed, fault="bearing_wear", elapsed_ms=600) is not Outcome.DELIVERED
+    assert after(claimed, 600) is not Outcome.DELIVERED
 
 
 @pytest.mark.parametrize(("delivery", "expected"), [("failed", Outcome.FAILED), ("suppressed", Outcome.SUPPRESSED)])
 def test_a_notification_that_reached_nobody_is_told_as_that(delivery: str, expected: Outcome) -> None:
     told = trace(WHOLE_WAY[:-1], notifications=[notification(delivery)])
-    assert outcome(told, fault="bearing_wear", elapsed_ms=600) is expected
+    assert after(told, 600) is expected
 
 
 def test_a_later_suppressed_update_does_not_take_the_delivery_back() -> None:
     both = trace(WHOLE_WAY, notifications=[notification("suppressed"), notification()])
-    assert outcome(both, fault="bearing_wear", elapsed_ms=600) is Outcome.DELIVERED
+    assert after(both, 600) is Outcome.DELIVERED
 
 
 def test_refused_readings_end_the_way() -> None:
     refused = trace(WHOLE_WAY[:3], rejected=[{"stage": "validation", "detail": "ts is in the future"}])
-    assert outcome(refused, fault="bearing_wear", elapsed_ms=100) is Outcome.REJECTED
+    assert after(refused, 100) is Outcome.REJECTED
 
 
-def test_without_a_fault_silence_after_scoring_is_the_right_end() -> None:
-    healthy = trace(WHOLE_WAY[:6])
-    assert outcome(healthy, fault="none", elapsed_ms=1_000) is Outcome.RUNNING
-    assert outcome(healthy, fault="none", elapsed_ms=6_000) is Outcome.QUIET
-    assert outcome(healthy, fault="bearing_wear", elapsed_ms=6_000) is Outcome.RUNNING
+HEALTHY = trace(WHOLE_WAY[:6])
+
+
+def test_silence_after_a_healthy_judgement_is_the_right_end() -> None:
+    assert after(HEALTHY, 1_000) is Outcome.RUNNING
+    assert after(HEALTHY, QUIET_AFTER_MS + 200) is Outcome.QUIET
+
+
+def test_a_healthy_minute_stays_one_when_its_link_is_opened_later() -> None:
+    assert after(HEALTHY, 86_400_000) is Outcome.QUIET
+
+
+def test_a_raised_anomaly_without_a_receipt_is_no_healthy_minute() -> None:
+    raised = trace(WHOLE_WAY[:7])
+    assert after(raised, QUIET_AFTER_MS + 1_000) is Outcome.RUNNING
+    assert after(raised, STOPPED_AFTER_MS + 1) is Outcome.STOPPED
+
+
+def test_readings_that_were_not_all_judged_are_not_called_healthy() -> None:
+    half = trace([*WHOLE_WAY[:5], step("anomaly-detection", "scored", 10, 30)])
+    assert after(half, QUIET_AFTER_MS + 1_000) is Outcome.RUNNING
+
+
+def test_while_a_healthy_minute_is_watched_nobody_waits_for_a_notification() -> None:
+    verdict = verdict_for(HEALTHY, Outcome.RUNNING, Words("en", UTC))
+    assert "Waiting" not in str(verdict.detail)
+
+
+OVERTAKEN = trace(
+    [*WHOLE_WAY[:4], step("mail", "delivered", 398, 1, receipt=RECEIPT)],
+    anomalies=[anomaly()],
+    notifications=[notification()],
+)
+
+
+def test_a_receipt_that_overtakes_the_hops_is_green_at_once_and_looked_at_again() -> None:
+    assert after(OVERTAKEN, 600) is Outcome.DELIVERED
+    assert not is_over(OVERTAKEN, Outcome.DELIVERED, NOW_MS + 600)
+    assert is_over(DELIVERED, Outcome.DELIVERED, NOW_MS + 600)
+
+
+def test_readings_that_are_not_stored_yet_are_waited_for() -> None:
+    unstored = trace([each for each in WHOLE_WAY if each["did"] != "stored"], notifications=[notification()])
+    assert not is_over(unstored, Outcome.DELIVERED, NOW_MS + 600)
+
+
+def test_hops_that_never_come_are_not_waited_for_longer() -> None:
+    assert is_over(OVERTAKEN, Outcome.DELIVERED, NOW_MS + 518 + LOOK_ON_MS + 1)
+
+
+def test_a_time_is_told_only_when_every_hop_is_known() -> None:
+    say = Words("en", UTC)
+    assert "after the reading" not in str(verdict_for(OVERTAKEN, Outcome.DELIVERED, say).detail)
+    assert "ms after the reading" in str(verdict_for(DELIVERED, Outcome.DELIVERED, say).detail)
+
+
+REFUSED = notification("failed", channel="webhook", receipt="HTTP 500")
+
+
+def test_one_refusal_takes_the_green_away_and_says_which() -> None:
+    both = trace(WHOLE_WAY, anomalies=[anomaly()], notifications=[notification(), REFUSED])
+    assert after(both, 600) is Outcome.FAILED
+    verdict = verdict_for(both, Outcome.FAILED, Words("en", UTC))
+    assert verdict.title == "Not delivered by webhook"
+    assert "HTTP 500" in str(verdict.detail)
+    assert RECEIPT in str(verdict.detail)
+
+
+def test_after_a_refusal_the_other_channel_is_still_waited_for() -> None:
+    refused = trace(WHOLE_WAY[:-1], anomalies=[anomaly()], notifications=[REFUSED])
+    assert after(refused, 600) is Outcome.FAILED
+    assert not is_over(refused, Outcome.FAILED, NOW_MS + 600)
+
+
+def test_a_webhook_alone_is_green_only_when_no_mail_is_to_be_expected() -> None:
+    told = trace(WHOLE_WAY[:-1], notifications=[notification(channel="webhook", receipt="HTTP 200")])
+    assert after(told, 600) is Outcome.RUNNING
+    assert after(told, 518 + OTHER_CHANNEL_MS + 1) is Outcome.DELIVERED
+
+
+def test_without_any_channel_it_is_not_delivered() -> None:
+    nowhere = trace(WHOLE_WAY[:-1], notifications=[notification("failed", channel="none", receipt="no channel")])
+    assert "no channel" in str(verdict_for(nowhere, after(nowhere, 600), Words("en", UTC)).detail)
 
 
 def test_where_it_stopped_is_the_last_station_that_answered() -> None:

@@ -10,7 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from babel.messages.extract import extract_from_dir
 
-from dashboard.language import LOCALES, NO_BREAK, Words, catalogue, choose_language
+from cloud.notifications import numbers
+from cloud.notifications.sensors import sensor_name
+from dashboard.language import LANGUAGES, LOCALES, NO_BREAK, Words, catalogue, choose_language
+from dashboard.sensors import label
+from detection import words as spoken
 from tests.dashboard.plant import NOW_MS
 
 DASHBOARD = LOCALES.parent
@@ -91,3 +95,32 @@ def test_numbers_and_times_follow_the_reader() -> None:
 )
 def test_a_length_is_said_in_its_two_largest_units(milliseconds: float, words: str) -> None:
     assert Words("en", UTC).length(milliseconds) == words.replace(" ", NO_BREAK)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sensor_is_called_what_the_mail_and_the_sentence_call_it(language: str) -> None:
+    say = Words(language, UTC)
+    known = spoken._NAMES[language]
+    assert {name: label(name, say) for name in known} == {name: sensor_name(name, language).full for name in known}
+    assert label("oil_ppm", say) == sensor_name("oil_ppm", language).full == "oil_ppm"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.004, 0.006, 0.0149, 0.27, 0.999, 1.0])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_share_is_written_as_in_the_mail(language: str, share: float) -> None:
+    assert Words(language, UTC).percent(share) == numbers.percent(share, language)
+
+
+def test_a_trace_of_a_share_is_not_nothing() -> None:
+    assert Words("en", UTC).percent(0.003) == f"<1{NO_BREAK}%"
+    assert Words("en", UTC).percent(0) == f"0{NO_BREAK}%"
+
+
+@pytest.mark.parametrize(("passed_ms", "told"), [(-50, "just now"), (867, "just now"), (4_900, "just now")])
+def test_what_reports_each_second_was_seen_just_now(passed_ms: int, told: str) -> None:
+    assert Words("en", UTC).ago(NOW_MS - passed_ms, NOW_MS) == told
+    assert Words("pt", UTC).ago(NOW_MS - passed_ms, NOW_MS) == "agora"
+
+
+def test_longer_ago_is_counted() -> None:
+    assert Words("en", UTC).ago(NOW_MS - 12_300, NOW_MS) == f"12{NO_BREAK}s ago"
