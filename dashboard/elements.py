@@ -40,6 +40,18 @@ def state_word(state: str, say: Words) -> str:
     return words.get(state, state)
 
 
+def origin_word(origin: str, say: Words) -> str:
+    """How the device came here; an unknown way as it is."""
+    words = {
+        "demo": say("demonstration"),
+        "emulator": say("emulator"),
+        "provisioned": say("provisioned"),
+        "replay": say("recording"),
+        "http": "HTTP",
+    }
+    return words.get(origin, origin)
+
+
 def tone(state: str) -> str:
     """The style sheet's name for a state's hue."""
     return _GLYPHS.get(state, _GLYPHS["no_data"])[1]

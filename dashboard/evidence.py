@@ -105,7 +105,7 @@ def _row(sensor: Sensor, anomaly: Anomaly, say: Words, with_share: bool) -> html
     return html.Tr(
         [
             html.Th(sensors.label(sensor.name, say), scope="row"),
-            html.Td(sensors.seen(sensor, say), className=f"num {outside}".strip()),
+            html.Td(sensors.seen(sensor, say), className=f"num el {outside}".strip(), title=sensor.unit),
             html.Td(sensors.against(sensor, say), className="num t2"),
             *(
                 [html.Td(_bar(sensor, anomaly), className="bar"), html.Td(say.percent(sensor.share), className="num")]

@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from dash import Input, Output, State, dcc, html
 
 from dashboard import evidence, sensors
-from dashboard.chart import ROW_PX, TOP_PX, Json, Span, draws, expectations, figure
+from dashboard.axes import ROW_PX, TOP_PX, Span
+from dashboard.chart import expectations, figure
 from dashboard.desk import Desk, Reader
 from dashboard.elements import (
     Attributes,
@@ -22,6 +23,7 @@ from dashboard.elements import (
     empty,
     glyph,
     marked,
+    origin_word,
     segmented,
     state_word,
     tone,
@@ -30,8 +32,9 @@ from dashboard.facts import Anomaly, Device, Model, Sensor, Series, fact, facts
 from dashboard.guard import guarded
 from dashboard.index import Index
 from dashboard.language import Words
+from dashboard.legend import legend
 from dashboard.pages.anomalies import timeline
-from dashboard.pages.fleet import state_of
+from dashboard.ranking import state_of
 
 _MINUTE_MS = 60_000
 RANGES_MS = {"15m": 15 * _MINUTE_MS, "1h": 60 * _MINUTE_MS, "6h": 360 * _MINUTE_MS, "24h": 1440 * _MINUTE_MS}
@@ -194,7 +197,7 @@ def _chart_card(view: View, series: Sequence[Series], span: Span, query: Mapping
         config={"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset", "displaylogo": False},
         style={"height": picture["layout"]["height"]},
     )
-    head[1] = _legend(picture, drawn, say)
+    head[1] = legend(picture, drawn, say)
     return card(
         html.Div(head, className="card-head"),
         dcc.Store(id="chart-figure", data=picture),
@@ -230,17 +233,6 @@ def _label(line: Series, sensor: Sensor | None, view: View, say: Words) -> html.
         className="label",
         style={"height": ROW_PX},
     )
-
-
-def _legend(picture: Json, drawn: Sequence[Anomaly], say: Words) -> html.P:
-    """What the lines mean: only those that are drawn, or may be while somebody watches."""
-    entries = [html.Span([html.I(className="key measured"), say("measured")])]
-    if draws(picture, "edge"):
-        entries.append(html.Span([html.I(className="key ribbon"), say("expected range")]))
-    if draws(picture, "outside") or any(anomaly.active for anomaly in drawn):
-        hue = tone(max(drawn, key=lambda anomaly: anomaly.raised_at_ms).severity)
-        entries.append(html.Span([html.I(className=f"key k-{hue}"), say("outside it")]))
-    return html.P(entries, className="legend s12 t2 grow")
 
 
 def _ranges(query: Mapping[str, str], span: Span, say: Words) -> html.Div:
@@ -283,18 +275,6 @@ def _model(view: View, reader: Reader) -> Child:
     if model.promoted_at_ms:
         pairs += [html.Dt(say("In use since")), html.Dd(say.when(model.promoted_at_ms, reader.now_ms))]
     return html.Dl(pairs, className="pairs pad")
-
-
-def origin_word(origin: str, say: Words) -> str:
-    """How the device came here; an unknown way as it is."""
-    words = {
-        "demo": say("demonstration"),
-        "emulator": say("emulator"),
-        "provisioned": say("provisioned"),
-        "replay": say("recording"),
-        "http": "HTTP",
-    }
-    return words.get(origin, origin)
 
 
 def _share(sensor: Sensor | None) -> float:

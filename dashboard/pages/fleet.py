@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,15 +18,13 @@ from dashboard.gaps import broken
 from dashboard.guard import guarded
 from dashboard.index import Index
 from dashboard.language import Words
+from dashboard.ranking import ORDER, reporting, state_of, worst_first
 from ronda.client import ApiError
 
-ORDER = ("critical", "warning", "healthy", "learning", "resting", "no_data")
 _ATTENTION = ("critical", "warning")
 _NOT_JUDGED = ("no_data", "learning", "resting")
 # A state that no event announces (learning done, gone silent) is at most this old on the page.
 _REFRESH_MS = 15_000
-# As long as the API waits before it says "no data": a device that reports once a minute may miss four.
-_REPORTING_MS = 5 * 60 * 1000
 # The small lines show this much, in as many points as they have pixels.
 _LINE_MS = 10 * 60 * 1000
 _LINE_POINTS = 84
@@ -42,13 +39,6 @@ class Tile(NamedTuple):
     state: str
     anomaly: Anomaly | None
     series: Mapping[str, Series]
-
-
-def state_of(device: Device) -> str:
-    """The state for people: a demonstration machine that is silent rests, and is not missed."""
-    if device.origin == "demo" and device.state in ("no_data", "healthy"):
-        return "resting"
-    return device.state
 
 
 async def show(reader: Reader, *, query: Mapping[str, str]) -> tuple[str, Child]:
@@ -124,26 +114,6 @@ async def _tiles(reader: Reader, devices: Sequence[Device]) -> list[Tile]:
     return list(await asyncio.gather(*(_tile(reader, device, by_device) for device in ranked)))
 
 
-def worst_first(devices: Sequence[Device], alarms: Mapping[tuple[str, str], Anomaly]) -> list[Device]:
-    """By state, then the higher score, then by name as people count: `demo-2` before `demo-10`."""
-
-    def rank(device: Device) -> tuple[object, ...]:
-        alarm = alarms.get((device.site, device.device))
-        return _rank(device), -alarm.score if alarm else 0.0, _counted(device.site), _counted(device.device)
-
-    return sorted(devices, key=rank)
-
-
-def _counted(name: str) -> list[tuple[int, str]]:
-    """The name in pieces that compare by number where they are one."""
-    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in re.split(r"(\d+)", name) if piece]
-
-
-def reporting(devices: Sequence[Device], now_ms: int) -> int:
-    """How many were heard of lately, whatever their state."""
-    return sum(each.last_seen_ms is not None and now_ms - each.last_seen_ms < _REPORTING_MS for each in devices)
-
-
 async def _tile(reader: Reader, device: Device, alarms: Mapping[tuple[str, str], Anomaly]) -> Tile:
     anomaly = alarms.get((device.site, device.device))
     series: Iterable[Series] = ()
@@ -159,11 +129,6 @@ async def _tile(reader: Reader, device: Device, alarms: Mapping[tuple[str, str],
 
 def _rests(device: Device) -> bool:
     return state_of(device) == "resting"
-
-
-def _rank(device: Device) -> int:
-    state = state_of(device)
-    return ORDER.index(state) if state in ORDER else len(ORDER)
 
 
 def _heading(devices: Sequence[Device], reader: Reader) -> html.Div:

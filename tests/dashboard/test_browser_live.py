@@ -173,7 +173,7 @@ def test_retry_repeats_the_click(desk: Desk, scripted: Scripted) -> None:
     page.click("#simulate")
     card = page.wait_for_selector("[role=alert]")
     assert card is not None
-    assert "still resting" in card.inner_text()
+    assert "getting ready" in card.inner_text()
     assert "Id r-503" in card.inner_text().split("\n")
     scripted.plant.refuses = None
     scripted.plant.tell_story(WHOLE_WAY, anomalies=[anomaly()], notifications=[notification()])

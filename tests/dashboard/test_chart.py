@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboard.chart import Span, draws, figure, offset_ms
+from dashboard.axes import Span
+from dashboard.chart import figure, offset_ms
 from dashboard.facts import Anomaly, Series, fact
 from dashboard.language import Words
+from dashboard.legend import draws
 from dashboard.pages.device import RANGES_MS, span_for
 from tests.dashboard.plant import METRICS, NOW_MS, anomaly, wave
 

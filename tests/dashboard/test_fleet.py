@@ -8,7 +8,7 @@ from dashboard.evidence import compared
 from dashboard.facts import Anomaly, Device, MailSummary, fact
 from dashboard.golden_view import mail_words
 from dashboard.language import Words
-from dashboard.pages.fleet import reporting, worst_first
+from dashboard.ranking import reporting, worst_first
 from tests.dashboard.plant import NOW_MS, anomaly, device, sensor
 
 
