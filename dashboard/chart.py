@@ -75,10 +75,21 @@ def _gap_ms(series: Sequence[Series]) -> float | None:
 def _traces(
     line: Series, row: int, sensor: Sensor | None, anomalies: Sequence[Anomaly], span: Span, offset: int, say: Words
 ) -> list[Json]:
+    """What is drawn of one sensor, from the bottom up: the expected range, what was seen, and what was outside."""
     y = f"y{row + 1}" if row else "y"
     times = [at + offset for at in line.measured_at_ms]
+    outside, hue = _outside(line, sensor, anomalies) if sensor else ([], "seen")
+    colour = f"--{hue}" if outside and outside[-1] is not None else "--seen"
+    seen, last = _seen(line, times, y, say), _last(line, times, y, colour)
+    if sensor is None:
+        return [seen, last]
+    edges = [span.since_ms + offset, span.until_ms + offset]
+    return [*_range(sensor, edges, y), seen, _left(line, times, outside, y, hue), last]
+
+
+def _seen(line: Series, times: list[int], y: str, say: Words) -> Json:
     unit = f"\u00a0{line.unit}" if line.unit else ""
-    seen = {
+    return {
         "x": times,
         "y": line.values,
         "mode": "lines",
@@ -89,9 +100,24 @@ def _traces(
         "hovertemplate": "%{y:.4~g}" + unit,
         "meta": {"metric": line.name, "role": "seen"},
     }
-    outside, hue = _outside(line, sensor, anomalies) if sensor else ([], "seen")
-    colour = f"--{hue}" if outside and outside[-1] is not None else "--seen"
-    last = {
+
+
+def _left(line: Series, times: list[int], outside: list[float | None], y: str, hue: str) -> Json:
+    """The same line again where it left its range."""
+    return {
+        "x": times,
+        "y": outside,
+        "mode": "lines",
+        "yaxis": y,
+        "hoverinfo": "skip",
+        "connectgaps": False,
+        "line": {"color": f"--{hue}", "width": 1.9},
+        "meta": {"metric": line.name, "role": "outside"},
+    }
+
+
+def _last(line: Series, times: list[int], y: str, colour: str) -> Json:
+    return {
         "x": times[-1:],
         "y": line.values[-1:],
         "mode": "markers",
@@ -101,37 +127,17 @@ def _traces(
         "marker": {"size": 6, "color": colour, "line": {"width": 1.5, "color": "--surface"}},
         "meta": {"metric": line.name, "role": "last"},
     }
-    if sensor is None:
-        return [seen, last]
-    edges = [span.since_ms + offset, span.until_ms + offset]
+
+
+def _range(sensor: Sensor, edges: list[int], y: str) -> list[Json]:
+    """The ribbon between low and high, and the dashed centre."""
     ribbon = {"mode": "lines", "yaxis": y, "line": {"width": 0}, "hoverinfo": "skip", "x": edges}
+    filled = {"fill": "tonexty", "fillcolor": "--ribbon"}
+    dashed = {"line": {"color": "--mid", "width": 1, "dash": "3px,3px"}}
     return [
         {**ribbon, "y": [sensor.expected_low] * 2, "meta": {"role": "edge"}},
-        {
-            **ribbon,
-            "y": [sensor.expected_high] * 2,
-            "fill": "tonexty",
-            "fillcolor": "--ribbon",
-            "meta": {"role": "edge"},
-        },
-        {
-            **ribbon,
-            "y": [sensor.expected] * 2,
-            "line": {"color": "--mid", "width": 1, "dash": "3px,3px"},
-            "meta": {"role": "edge"},
-        },
-        seen,
-        {
-            "x": times,
-            "y": outside,
-            "mode": "lines",
-            "yaxis": y,
-            "hoverinfo": "skip",
-            "connectgaps": False,
-            "line": {"color": f"--{hue}", "width": 1.9},
-            "meta": {"metric": line.name, "role": "outside"},
-        },
-        last,
+        {**ribbon, **filled, "y": [sensor.expected_high] * 2, "meta": {"role": "edge"}},
+        {**ribbon, **dashed, "y": [sensor.expected] * 2, "meta": {"role": "edge"}},
     ]
 
 
