@@ -227,12 +227,17 @@ def main() -> None:
     except RondaError as error:
         typer.echo(f"ronda: {error}", err=True)
         sys.exit(1)
-    except ModuleNotFoundError as error:
-        extra = _extra_for((error.name or "").partition(".")[0])
-        typer.echo(f"ronda: this needs {error.name}; install it with: pip install 'ronda[{extra}]'", err=True)
+    except ImportError as error:
+        # A package of ours names its extra itself.
+        typer.echo(f"ronda: {_missing(error) if error.name else error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _missing(error: ImportError) -> str:
+    extra = _extra_for((error.name or "").partition(".")[0])
+    return f"this needs {error.name}; install it with: pip install 'ronda[{extra}]'"
 
 
 def _extra_for(module: str) -> str:
