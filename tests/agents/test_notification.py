@@ -1,0 +1,141 @@
+"""The notification agent: nobody is told twice, nobody is forgotten, whatever fails in between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from cloud.agents.notification import NotificationAgent
+from cloud.notifications.decision import Decision, LastSent, Why
+from contract.errors import TransientError
+from contract.events import AnomalyDetectedEvent, Delivery, Event, HopEvent, NotificationSentEvent
+from tests.support.anomalies import anomaly
+
+
+class Mails:
+    """Sends every notice, and remembers whom it told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.send = True
+
+    def decide(self, event: AnomalyDetectedEvent, last: LastSent | None) -> Decision:
+        return Decision(send=self.send, reason=Why.FIRST if self.send else Why.COOLDOWN)
+
+    async def notify(
+        self, event: AnomalyDetectedEvent, decision: Decision, suppressed: int
+    ) -> Sequence[NotificationSentEvent]:
+        self.told.append(event.device)
+        return [
+            NotificationSentEvent(
+                site=event.site,
+                device=event.device,
+                anomaly_id=event.anomaly_id,
+                decision=decision.reason,
+                channel="mail",
+                delivery=Delivery.DELIVERED if decision.send else Delivery.SUPPRESSED,
+                receipt="250 kept",
+                sent_at_ms=1,
+                correlation_id=event.correlation_id,
+                traced=event.traced,
+            )
+        ]
+
+
+class Kept:
+    """Remembers decisions; away for the devices named in `away`, once each."""
+
+    def __init__(self) -> None:
+        self.receipts: dict[str, Sequence[NotificationSentEvent]] = {}
+        self.away: set[str] = set()
+        self.waiting: list[NotificationSentEvent] = []
+
+    async def is_decided(self, event: AnomalyDetectedEvent) -> bool:
+        if event.device in self.away:
+            self.away.remove(event.device)
+            raise TransientError("the database is away")
+        return event.id in self.receipts
+
+    async def last_sent(self, site: str, device: str) -> LastSent | None:
+        return None
+
+    async def held_back(self, site: str, device: str) -> int:
+        return 0
+
+    async def record(self, event: AnomalyDetectedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
+        self.receipts[event.id] = receipts
+
+    async def unpublished(self) -> Sequence[NotificationSentEvent]:
+        return list(self.waiting)
+
+    async def published(self, receipts: Sequence[NotificationSentEvent]) -> None:
+        self.waiting = [receipt for receipt in self.waiting if receipt not in receipts]
+
+
+def about(device: str, **changes: object) -> AnomalyDetectedEvent:
+    return anomaly(device=device, anomaly_id=f"{device:0>32}", **changes)
+
+
+def receipts(events: Sequence[Event]) -> list[str]:
+    return [event.device for event in events if isinstance(event, NotificationSentEvent)]
+
+
+@pytest.fixture
+def mails() -> Mails:
+    return Mails()
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def agent(mails: Mails, kept: Kept) -> NotificationAgent:
+    return NotificationAgent(mails, kept, lambda: 5.0)
+
+
+async def test_an_anomaly_is_told_and_its_receipt_published(agent: NotificationAgent, mails: Mails) -> None:
+    assert receipts(await agent.handle([about("a")])) == ["a"]
+    assert mails.told == ["a"]
+
+
+async def test_an_event_that_comes_again_is_not_told_again(agent: NotificationAgent, mails: Mails) -> None:
+    await agent.handle([about("a")])
+    assert await agent.handle([about("a")]) == []
+    assert mails.told == ["a"]
+
+
+async def test_an_event_that_was_held_back_is_not_told_when_it_comes_again_later(
+    agent: NotificationAgent, mails: Mails
+) -> None:
+    mails.send = False
+    await agent.handle([about("a")])
+    mails.send = True
+    assert await agent.handle([about("a")]) == []
+    assert mails.told == ["a"]
+
+
+async def test_one_devices_failure_has_no_other_told_twice_and_nobody_forgotten(
+    agent: NotificationAgent, mails: Mails, kept: Kept
+) -> None:
+    batch, kept.away = [about("a"), about("b"), about("c")], {"a"}
+    with pytest.raises(TransientError):
+        await agent.handle(batch)
+    published = receipts(await agent.handle(batch))
+    assert sorted(mails.told) == ["a", "b", "c"]
+    assert sorted(published) == ["a", "b", "c"]
+
+
+async def test_receipts_left_by_a_crash_are_published_once(agent: NotificationAgent, mails: Mails, kept: Kept) -> None:
+    kept.waiting = list(await mails.notify(about("a"), Decision(send=True, reason=Why.FIRST), 0))
+    assert receipts(await agent.start()) == ["a"]
+    await agent.tick()
+    assert kept.waiting == []
+
+
+async def test_a_traced_anomaly_leaves_the_decision_and_the_delivery_as_hops(agent: NotificationAgent) -> None:
+    out = await agent.handle([about("a", traced=True)])
+    hops = [(event.station, event.did) for event in out if isinstance(event, HopEvent)]
+    assert hops == [("notification", "decided"), ("mail", "delivered")]
