@@ -60,7 +60,7 @@ class Words:
 
     def percent(self, share: float) -> str:
         """A share of 0 to 1 as whole per cent; a trace of a share is `<1 %`, never nothing."""
-        if 0 < share < 0.005:
+        if 0 < share <= 0.005:
             return f"<1{NO_BREAK}%"
         return (
             str(format_percent(share, locale=self._locale)).replace("%", f"{NO_BREAK}%").replace(NO_BREAK * 2, NO_BREAK)

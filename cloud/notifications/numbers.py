@@ -51,6 +51,6 @@ def span(low: float, high: float, decimals: int, language: Language) -> str:
 
 def percent(share: float, language: Language) -> str:
     """0.71 → `71 %`; a trace of a share is `<1 %`, never nothing."""
-    if 0 < share < 0.005:
+    if 0 < share <= 0.005:
         return f"<1{NO_BREAK}%"
     return f"{number(100 * share, 0, language)}{NO_BREAK}%"

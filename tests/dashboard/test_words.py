@@ -113,6 +113,7 @@ def test_a_share_is_written_as_in_the_mail(language: str, share: float) -> None:
 
 def test_a_trace_of_a_share_is_not_nothing() -> None:
     assert Words("en", UTC).percent(0.003) == f"<1{NO_BREAK}%"
+    assert Words("en", UTC).percent(0.005) == f"<1{NO_BREAK}%"
     assert Words("en", UTC).percent(0) == f"0{NO_BREAK}%"
 
 

@@ -62,6 +62,8 @@ def test_a_range_with_negative_ends_stays_readable() -> None:
 def test_a_trace_of_a_share_is_not_nothing() -> None:
     assert percent(0.71, "en") == "71\u00a0%"
     assert percent(0.001, "en") == "<1\u00a0%"
+    # Half a per cent rounds to the even number, which is none.
+    assert percent(0.005, "en") == "<1\u00a0%"
     assert percent(0, "en") == "0\u00a0%"
 
 
