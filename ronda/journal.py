@@ -24,7 +24,6 @@ class NotificationJournal:
         if last is None:
             return None
         return LastSent(
-            event_id=last.event_id,
             anomaly_id=last.anomaly_id,
             severity=last.severity,
             measured_at_ms=last.measured_at_ms,

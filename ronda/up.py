@@ -227,5 +227,5 @@ def ask_readiness(url: str) -> tuple[bool, str]:
         with contextlib.suppress(ValueError, AttributeError):
             return False, str(json.loads(refusal.read()).get("detail", ""))
     except OSError:
-        pass
+        return False, ""
     return False, ""

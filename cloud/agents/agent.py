@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -25,7 +26,7 @@ class RawTelemetry(msgspec.Struct, frozen=True):
 Input = Event | RawTelemetry
 
 
-class Agent:
+class Agent(ABC):
     """One link of the chain.
 
     `consumes` and `produces` are all that the rest follows from: subscription, decoding, the check that nothing
@@ -42,15 +43,15 @@ class Agent:
         """Fetch what is needed before the first batch; what it returns is published."""
         return ()
 
+    @abstractmethod
     async def handle(self, batch: Sequence[Input]) -> Sequence[Event]:
         """Do the work on `batch`, in order. Raises: TransientError when the same batch may succeed later."""
-        raise NotImplementedError
 
     async def tick(self) -> Sequence[Event]:
         """Called about once a second, between two batches, for what is due by the clock."""
         return ()
 
-    async def stop(self) -> None:
+    async def stop(self) -> None:  # noqa: B027  # most agents have nothing to keep
         """Keep what must outlive the process."""
 
     @classmethod

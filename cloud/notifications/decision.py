@@ -21,7 +21,6 @@ class Why(enum.StrEnum):
     UPDATED = "updated"
     CLEARED = "cleared"
     REPLAYED = "replayed"
-    ALREADY_SENT = "already_sent"
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +42,6 @@ class LastSent(msgspec.Struct, frozen=True, kw_only=True):
     `measured_at_ms` is the device's time of that event, `sent_at_ms` our time of sending.
     """
 
-    event_id: str
     anomaly_id: str
     severity: Severity
     measured_at_ms: int
@@ -65,8 +63,6 @@ def decide(event: AnomalyDetectedEvent, last: LastSent | None, now_ms: int, poli
         return Decision(send=False, reason=Why.CLEARED)
     if last is None:
         return Decision(send=True, reason=Why.FIRST)
-    if event.id == last.event_id:
-        return Decision(send=False, reason=Why.ALREADY_SENT)
     return _after(last, event, _elapsed_ms(event, last, now_ms), policy)
 
 

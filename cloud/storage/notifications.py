@@ -15,12 +15,11 @@ from contract.events import AnomalyDetectedEvent, Delivery, NotificationSentEven
 
 
 class LastNotification(msgspec.Struct, frozen=True, kw_only=True):
-    """The last one delivered about a device: on which event, how severe, and when by the device's own time.
+    """The last one delivered about a device: of which anomaly, how severe, and when by the device's own time.
 
     `suppressed` counts what was held back since.
     """
 
-    event_id: str
     anomaly_id: str
     severity: Severity
     measured_at_ms: int
@@ -84,7 +83,7 @@ class NotificationStore:
             return [msgspec.convert(event, NotificationSentEvent) for (event,) in rows]
 
 
-_LAST = ("event_id", "anomaly_id", "severity", "measured_at_ms", "sent_at_ms")
+_LAST = ("anomaly_id", "severity", "measured_at_ms", "sent_at_ms")
 _FIELDS = (
     "id", "anomaly_id", "site", "device", "decision", "channel", "delivery", "receipt", "recipients", "message_id",
     "suppressed", "correlation_id", "sent_at_ms",

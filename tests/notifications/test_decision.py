@@ -27,7 +27,6 @@ class Timeline:
         self._decision = decide(self._event, self._last, self._now_ms, self._policy)
         if self._decision.send:
             self._last = LastSent(
-                event_id=self._event.id,
                 anomaly_id=self._event.anomaly_id,
                 severity=self._event.severity,
                 measured_at_ms=self._event.measured_at_ms,
@@ -149,7 +148,7 @@ def test_the_same_event_twice_is_one_mail() -> None:
     line = Timeline()
     line.at(0, raised())
     line.again()
-    line.expect(Why.ALREADY_SENT, mail=False)
+    line.expect(Why.COOLDOWN, mail=False)
 
 
 def test_the_cooldown_goes_by_the_devices_time_and_not_by_ours() -> None:

@@ -55,7 +55,6 @@ async def test_the_next_decision_knows_the_last_delivery_and_what_was_held_back_
         repeat = anomaly(anomaly_id=f"{number:032x}", measured_at_ms=RAISED_AT_MS + 60_000)
         await store.record(_suppressed(repeat, NOW_MS + 10 + number), repeat, now_ms=NOW_MS)
     assert await store.last("plant-1", "pump-07") == LastNotification(
-        event_id=about.id,
         anomaly_id=about.anomaly_id,
         severity=Severity.WARNING,
         measured_at_ms=RAISED_AT_MS,
