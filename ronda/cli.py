@@ -1,17 +1,15 @@
-"""The command `ronda`. Each sub-command imports what it needs when it runs."""
+"""The command `ronda`: its sub-commands, and how it ends when something is wrong."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Coroutine
 from importlib.metadata import version
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from contract.errors import RondaError
+from ronda.commands import devices, keeping, looking, running
 
 app = typer.Typer(
     name="ronda",
@@ -27,11 +25,9 @@ Start with `ronda up`, open the address it prints, and press *Simulate Anomaly I
 Settings are environment variables or a `.env` file: see `.env.example`.
 """,
 )
-device_app = typer.Typer(no_args_is_help=True, help="Add, list and revoke devices of a running installation.")
-app.add_typer(device_app, name="device")
-
-Data = Annotated[Path, typer.Option("--data", help="The folder of the installation.")]
-DATA = Path("data")
+for part in (running, looking, keeping):
+    app.add_typer(part.app)
+app.add_typer(devices.app, name="device")
 
 
 @app.callback(invoke_without_command=True)
@@ -42,179 +38,6 @@ def top(
     if show_version:
         typer.echo(f"ronda {version('ronda')}")
         raise typer.Exit
-
-
-@app.command()
-def up(
-    data: Data = DATA,
-    http_port: Annotated[int, typer.Option(help="Dashboard and API.", min=1, max=65535)] = 8000,
-    mqtt_port: Annotated[int, typer.Option(help="The broker.", min=1, max=65535)] = 1883,
-    broker: Annotated[str, typer.Option(help="`embedded`, or Debian's `mosquitto`.")] = "embedded",
-    devices: Annotated[int, typer.Option(help="How many emulated pumps.", min=0, max=1000)] = 5,
-    without: Annotated[
-        list[str] | None, typer.Option(help="Leave this agent out; may be given several times.", metavar="AGENT")
-    ] = None,
-) -> None:
-    """Start everything on this machine: database, broker, agents, API, dashboard, mail server, emulated pumps."""
-    from ronda.settings import load_settings
-    from ronda.up import Options, Up
-
-    if broker not in ("embedded", "mosquitto"):
-        raise typer.BadParameter(f"{broker!r} is neither embedded nor mosquitto", param_hint="--broker")
-    options = Options(
-        data=data,
-        http_port=http_port,
-        mqtt_port=mqtt_port,
-        broker=_broker(broker),
-        devices=devices,
-        without=tuple(without or ()),
-    )
-    run(Up(options, load_settings(), lambda line: print(line, flush=True)).run())
-
-
-@app.command()
-def agent(
-    name: Annotated[str, typer.Argument(help="acquisition, validation, anomaly-detection, notification or historian.")],
-    data: Annotated[
-        Path | None, typer.Option(help="A running `ronda up`; without it the settings say where all is.")
-    ] = None,
-    partitions: Annotated[str | None, typer.Option(help="Only these of the 64, such as `0-15`.")] = None,
-) -> None:
-    """Run one agent of the chain as a process of its own."""
-    from ronda.hub import run_agent
-
-    run(run_agent(name, data, partitions))
-
-
-@app.command()
-def agents() -> None:
-    """Draw the chain from the agents' own declarations."""
-    from cloud.agents.registry import drawing
-
-    typer.echo(drawing())
-
-
-@app.command()
-def broker(
-    data: Data = DATA,
-    mqtt_port: Annotated[int, typer.Option(help="Where it listens.", min=1, max=65535)] = 1883,
-) -> None:
-    """Run the embedded broker alone, on this machine: for agents in processes of their own."""
-    from ronda.hub import run_broker
-
-    run(run_broker(data, mqtt_port))
-
-
-@app.command(hidden=True)
-def hub(data: Data = DATA) -> None:
-    """The broker and the agents in one process: what `ronda up` starts."""
-    from ronda.hub import run_hub
-
-    run(run_hub(data))
-
-
-@app.command()
-def api(
-    data: Annotated[
-        Path | None, typer.Option(help="A running `ronda up`; without it the settings say where all is.")
-    ] = None,
-    http_port: Annotated[
-        int | None, typer.Option(help="Where it listens; 8000 unless the folder says otherwise.")
-    ] = None,
-) -> None:
-    """Run the HTTP bridge, the dashboard and, where no SMTP server is set, the local mail server."""
-    from ronda.web import run_web
-
-    run(run_web(data, http_port))
-
-
-@app.command()
-def emulate(
-    data: Data = DATA,
-    replay: Annotated[Path | None, typer.Option(help="A CSV recording to play as a device of its own.")] = None,
-    device: Annotated[str | None, typer.Option(help="The recording's device; by default its file name.")] = None,
-    learn_rows: Annotated[int, typer.Option(help="Rows the recording's model learns from.", min=120)] = 400,
-    speed: Annotated[float, typer.Option(help="How many times faster than it was recorded.", min=0.1)] = 20.0,
-) -> None:
-    """Run the emulated machines of a running installation, or play a recording into it."""
-    from ronda.emulate import run_emulation, run_replay
-
-    if replay is None:
-        run(run_emulation(data))
-    else:
-        run(run_replay(data, replay, device, learn_rows, speed))
-
-
-@app.command()
-def train(
-    devices: Annotated[
-        list[str] | None, typer.Argument(metavar="SITE/DEVICE…", help="By default all that are due.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="A running `ronda up`; without it the settings say where all is.")
-    ] = None,
-    first: Annotated[
-        bool, typer.Option(hidden=True, help="Prepare the registry and wait for the first models.")
-    ] = False,
-) -> None:
-    """Fit a model on each device's stored healthy past, register it in MLflow and promote it."""
-    from ronda.train import run_training
-
-    run(run_training(data, devices or [], first=first))
-
-
-@app.command()
-def trace(correlation_id: Annotated[str, typer.Argument(metavar="ID")], data: Data = DATA) -> None:
-    """Tell the story of one correlation id, from the sensor to the mail."""
-    from ronda.ask import print_trace
-
-    run(print_trace(data, correlation_id))
-
-
-@app.command()
-def ledger(data: Data = DATA) -> None:
-    """Show per device that sent = stored + rejected + pending, and what is lost."""
-    from ronda.ask import print_ledger
-
-    run(print_ledger(data))
-
-
-@device_app.command("add")
-def device_add(
-    address: Annotated[str, typer.Argument(metavar="SITE/DEVICE")],
-    data: Data = DATA,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
-) -> None:
-    """Make a device's user and password on the broker; its metrics are those of its first reading."""
-    from ronda.ask import add_device
-
-    run(add_device(data, address, as_json=json))
-
-
-@device_app.command("list")
-def device_list(data: Data = DATA) -> None:
-    """Show the devices, the worst state first."""
-    from ronda.ask import list_devices
-
-    run(list_devices(data))
-
-
-@device_app.command("revoke")
-def device_revoke(address: Annotated[str, typer.Argument(metavar="SITE/DEVICE")], data: Data = DATA) -> None:
-    """Cut a device off; what it sent stays."""
-    from ronda.ask import revoke_device
-
-    run(revoke_device(data, address))
-
-
-def run(work: Coroutine[object, object, None]) -> None:
-    """Run to the end on uvloop where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(work)
-    else:
-        uvloop.run(work)
 
 
 def main() -> None:
@@ -244,7 +67,3 @@ def _extra_for(module: str) -> str:
     if module in {"aiomqtt", "paho"}:
         return "edge"
     return "dashboard" if module.startswith("dash") else "cloud"
-
-
-def _broker(text: str) -> Literal["embedded", "mosquitto"]:
-    return "mosquitto" if text == "mosquitto" else "embedded"

@@ -16,6 +16,8 @@ from contract.errors import RondaError
 _GIVEN_AWAY = frozenset({"", "change-me", "changeme", "secret", "password", "admin", "ronda"})
 # HMAC-SHA256 wants a key of its own length (RFC 7518, section 3.2).
 _MINIMUM_SECRET = 32
+# Where Docker and, by a mount of ours, Kubernetes lay secrets as files.
+_SECRETS = Path("/run/secrets")
 
 
 class SettingsError(RondaError):
@@ -23,9 +25,17 @@ class SettingsError(RondaError):
 
 
 class Settings(BaseSettings):
-    """Each field is the environment variable of the same name in capitals. Empty means: decided by `ronda up`."""
+    """Each field is the environment variable of the same name in capitals. Empty means: decided by `ronda up`.
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+    In a container a field may also be a file `/run/secrets/<name>`, where Docker and Kubernetes put secrets.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        extra="ignore",
+        env_ignore_empty=True,
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
+    )
 
     env: Literal["development", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -34,14 +44,24 @@ class Settings(BaseSettings):
 
     api_key: SecretStr = SecretStr("")
     jwt_secret: SecretStr = SecretStr("")
+    jwt_previous_secrets: SecretStr = SecretStr("")
     admin_password: SecretStr = SecretStr("")
     api_base_url: str = ""
+    rate_limit_per_minute: int = Field(default=6000, ge=0)
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
 
     mqtt_url: SecretStr = SecretStr("")
+    mqtt_ca_file: Path | None = None
     database_url: SecretStr = SecretStr("")
+    database_pool_size: int = Field(default=5, ge=1, le=100)
+    redis_url: SecretStr = SecretStr("")
 
     mlflow_tracking_uri: str = ""
+    mlflow_backend_store_uri: SecretStr = SecretStr("")
     mlflow_artifact_root: str = ""
+    mlflow_s3_endpoint_url: str = ""
+    mlflow_allowed_hosts: str = ""
     aws_access_key_id: str = ""
     aws_secret_access_key: SecretStr = SecretStr("")
     aws_default_region: str = ""

@@ -1,0 +1,39 @@
+"""The devices of a running installation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ronda.commands.options import DATA, Data, run
+
+app = typer.Typer(no_args_is_help=True, help="Add, list and revoke devices of a running installation.")
+
+
+@app.command("add")
+def device_add(
+    address: Annotated[str, typer.Argument(metavar="SITE/DEVICE")],
+    data: Data = DATA,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
+) -> None:
+    """Make a device's user and password on the broker; its metrics are those of its first reading."""
+    from ronda.ask import add_device
+
+    run(add_device(data, address, as_json=json))
+
+
+@app.command("list")
+def device_list(data: Data = DATA) -> None:
+    """Show the devices, the worst state first."""
+    from ronda.ask import list_devices
+
+    run(list_devices(data))
+
+
+@app.command("revoke")
+def device_revoke(address: Annotated[str, typer.Argument(metavar="SITE/DEVICE")], data: Data = DATA) -> None:
+    """Cut a device off; what it sent stays."""
+    from ronda.ask import revoke_device
+
+    run(revoke_device(data, address))
