@@ -8,15 +8,18 @@ wanted=("$@")
 # A browser without a font draws nothing: one as wide as those of phones, and one with the rocket of a title.
 # Playwright's driver wants libatomic1.
 [ ${#wanted[@]} -gt 0 ] ||
-    wanted=(mosquitto mosquitto-clients chromium fonts-liberation fonts-noto-color-emoji libatomic1)
+    wanted=(mosquitto mosquitto-clients chromium fonts-liberation fonts-noto-color-emoji libatomic1 redis-server
+        prometheus nodejs clang-14 lld-14 wasi-libc libclang-rt-14-dev-wasm32)
 
 is_there() {
     case "$1" in
-        mosquitto | chromium) command -v "$1" ;;
+        mosquitto | chromium | redis-server | prometheus | clang-14) command -v "$1" ;;
+        nodejs) command -v node ;;
+        lld-14) command -v wasm-ld-14 ;;
         mosquitto-clients) command -v mosquitto_pub ;;
         python3-venv) python3 -c 'import ensurepip, venv' ;;
         # Elsewhere than on Debian these have other names, and are there.
-        fonts-* | libatomic1) ! command -v dpkg-query || dpkg-query -s "$1" ;;
+        fonts-* | lib* | wasi-libc) ! command -v dpkg-query || dpkg-query -s "$1" ;;
     esac &>/dev/null
 }
 
@@ -37,6 +40,6 @@ if [ "$(id -u)" -ne 0 ] && [ "${CI:-}" != true ]; then
     exit 1
 fi
 export DEBIAN_FRONTEND=noninteractive
-# RUNLEVEL=1: the package would start a broker on port 1883, which is Ronda's.
+# RUNLEVEL=1: the packages would start their servers on their usual ports, of which 1883 is Ronda's.
 "${sudo[@]}" apt-get update -qq
 "${sudo[@]}" env RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}"
