@@ -1,0 +1,1 @@
+"""The notebooks are executed, and kept and rendered in one form."""
