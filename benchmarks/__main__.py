@@ -1,12 +1,12 @@
-"""`make bench` measures the chain; `make bench ARGS="load --seconds 60"` runs Locust and counts by SQL."""
+"""`make bench` measures the chain; `make bench ARGS="store"` the store; `…="load --seconds 60"` runs Locust."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import chain, load_proof
+from benchmarks import chain, load_proof, store
 
-COMMANDS = {"chain": chain.main, "load": load_proof.main}
+COMMANDS = {"chain": chain.main, "load": load_proof.main, "store": store.main}
 
 
 def main() -> None:

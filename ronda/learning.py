@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import time
 
@@ -20,6 +21,8 @@ LOOK_S = 2.0
 RECONCILE_S = 600.0
 # What failed is tried again after this: its cause is seldom gone within seconds.
 AFTER_FAILURE_S = 300.0
+# MLflow, or the store of its artifacts, is restarted within a minute.
+AWAY_S = 20.0
 
 
 async def keep_learning(around: Surroundings, database: Database) -> None:
@@ -37,7 +40,11 @@ async def keep_learning(around: Surroundings, database: Database) -> None:
             continue
         reconcile_at, again_at, tried = now + RECONCILE_S, now + AFTER_FAILURE_S, due
         log.info("training.started", extra={"assets": due[:10]})
-        if code := await _train(around):
+        code = await _train(around)
+        if code == os.EX_TEMPFAIL:
+            again_at = time.monotonic() + AWAY_S
+            log.warning("registry.away", extra={"again_in_s": AWAY_S})
+        elif code:
             log.error("training.failed", extra={"code": code})
 
 

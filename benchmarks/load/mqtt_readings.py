@@ -7,7 +7,9 @@ watermark says that the store has the reading. How to run it stands in README.md
 from __future__ import annotations
 
 import json
+import os
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +20,12 @@ from locust.env import Environment
 from locust.exception import StopUser
 from paho.mqtt.enums import CallbackAPIVersion
 
+from broker.tls import client_context
 from contract.topics import Channel, DeviceTopic
 
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+# The authority of a broker at mqtts://; None: those that the system trusts.
+CA_FILE = Path(os.environ["MQTT_CA_FILE"]) if os.environ.get("MQTT_CA_FILE") else None
 CONNECT_S = 10.0
 # At the end: for the last acknowledgements, and for the watermark, which comes about once a second.
 SETTLE_S = 8.0
@@ -68,14 +74,16 @@ class MqttDevice(User):
 
     def _client(self) -> mqtt.Client:
         address = urlsplit(self.host or "")
-        if address.scheme != "mqtt" or not address.hostname:
-            raise SystemExit("--host must look like mqtt://127.0.0.1:1883")
+        if address.scheme not in PORTS or not address.hostname:
+            raise SystemExit("--host must look like mqtt://127.0.0.1:1883, or mqtts:// for TLS")
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=self.account["username"])
         client.username_pw_set(self.account["username"], self.account["password"])
         client.max_inflight_messages_set(0)
         client.on_connect, client.on_subscribe = self._connected, self._subscribed
         client.on_publish, client.on_message, client.on_disconnect = self._acknowledged, self._stored, self._gone
-        client.connect(address.hostname, address.port or 1883)
+        if address.scheme == "mqtts":
+            client.tls_set_context(client_context(CA_FILE))
+        client.connect(address.hostname, address.port or PORTS[address.scheme])
         client.loop_start()
         return client
 

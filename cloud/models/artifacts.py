@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from cloud.models.addresses import is_server
+from cloud.models.object_store import ObjectStore, ObjectStoreError
 from contract.errors import RondaError, TransientError
 from detection.errors import ModelError
 from detection.model import MAX_BYTES, Model, sha256
 
 # Time for ten kilobytes over a slow line.
 _TIMEOUT_S = 10.0
+_REMEDIES = {
+    401: ": set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    403: ": it must allow this name of itself, see MLFLOW_ALLOWED_HOSTS",
+}
 
 
 class ArtifactError(RondaError):
@@ -20,13 +26,20 @@ class ArtifactError(RondaError):
 class Artifacts:
     """Loads promoted models from files, S3, HTTP or the tracking server that proxies its artifacts.
 
-    `tracking_uri` is needed for `mlflow-artifacts:` addresses; `s3_endpoint_url` for a store other than Amazon's. S3
-    credentials come from the environment (AWS_ACCESS_KEY_ID, …), as boto3 reads them.
+    `tracking_uri` is needed for `mlflow-artifacts:` addresses, `login` (user, password) where that server asks for one;
+    `s3_endpoint_url` for a store other than Amazon's. S3 credentials come from the environment (AWS_ACCESS_KEY_ID, …),
+    as boto3 reads them.
     """
 
-    def __init__(self, tracking_uri: str | None = None, s3_endpoint_url: str | None = None) -> None:
+    def __init__(
+        self,
+        tracking_uri: str | None = None,
+        s3_endpoint_url: str | None = None,
+        login: tuple[str, str] | None = None,
+    ) -> None:
         self._tracking_uri = tracking_uri
         self._s3_endpoint_url = s3_endpoint_url
+        self._login = login
 
     def load(self, artifact_uri: str, checksum: str) -> Model:
         """The model at `artifact_uri`; blocking.
@@ -55,11 +68,11 @@ class Artifacts:
         if scheme in {"http", "https"}:
             return _http(uri)
         if scheme == "mlflow-artifacts":
-            return _http(self._proxied(uri))
+            return _http(self._proxied(uri), self._login)
         raise ArtifactError(f"{uri}: models are read from file:, s3:, http(s): and mlflow-artifacts: addresses")
 
     def _proxied(self, uri: str) -> str:
-        if not self._tracking_uri or urlsplit(self._tracking_uri).scheme not in {"http", "https"}:
+        if not self._tracking_uri or not is_server(self._tracking_uri):
             raise ArtifactError(f"{uri} is read through the tracking server; set MLFLOW_TRACKING_URI to its address")
         path = quote(urlsplit(uri).path.lstrip("/"))
         return f"{self._tracking_uri.rstrip('/')}/api/2.0/mlflow-artifacts/artifacts/{path}"
@@ -75,31 +88,23 @@ def _file(uri: str) -> bytes:
 
 
 def _s3(uri: str, endpoint_url: str | None) -> bytes:
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    parts = urlsplit(uri)
-    config = Config(signature_version="s3v4", connect_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S)
-    client = boto3.client("s3", endpoint_url=endpoint_url, config=config)
     try:
-        body: bytes = client.get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))["Body"].read(MAX_BYTES + 1)
-    except ClientError as error:
-        raise ArtifactError(f"the model at {uri} cannot be read: {error}") from error
-    except BotoCoreError as error:
-        raise TransientError(f"the store of {uri} is away: {error}") from error
-    return body
+        return ObjectStore(uri, endpoint_url).read(limit=MAX_BYTES + 1)
+    except ObjectStoreError as error:
+        raise ArtifactError(f"the model cannot be read: {error}") from error
 
 
-def _http(url: str) -> bytes:
+def _http(url: str, login: tuple[str, str] | None = None) -> bytes:
     import httpx
 
+    host = urlsplit(url).hostname
     try:
-        answer = httpx.get(url, timeout=_TIMEOUT_S)
+        answer = httpx.get(url, timeout=_TIMEOUT_S, auth=login)
     except httpx.TransportError as error:
-        raise TransientError(f"{urlsplit(url).hostname} is away: {error}") from error
+        raise TransientError(f"{host} is away: {error}") from error
     if answer.status_code >= 500:
-        raise TransientError(f"{urlsplit(url).hostname} answered {answer.status_code}")
+        raise TransientError(f"{host} answered {answer.status_code}")
     if answer.status_code != 200:
-        raise ArtifactError(f"the model cannot be read: {urlsplit(url).hostname} answered {answer.status_code}")
+        remedy = _REMEDIES.get(answer.status_code, "")
+        raise ArtifactError(f"the model cannot be read: {host} answered {answer.status_code}{remedy}")
     return answer.content

@@ -5,15 +5,21 @@ Imported by the trainer's process alone: MLflow costs a second and 100 MB or mor
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from cloud.models.addresses import as_uri, backend_store, is_server
+from cloud.models.environment import PATIENCE, QUIET
+from cloud.models.failures import RegistryError, told_apart
 from cloud.storage.promotions import Promotion
 from detection.fit import Fitted
 from detection.model import sha256
@@ -23,13 +29,7 @@ EXPERIMENT = "ronda"
 # What the logged function needs to run; named, so that MLflow does not import everything to find out.
 REQUIREMENTS = ["mlflow-skinny==3.17.2", "msgspec", "numpy", "pandas"]
 _FILE = "model.json"
-# No telemetry, no progress bars, no search for a git binary: a trainer has no network and no terminal.
-_QUIET = {
-    "DO_NOT_TRACK": "true",
-    "GIT_PYTHON_REFRESH": "quiet",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
+_CONNECT_WITHIN_S = 10
 
 
 def registered_name(site: str, device: str) -> str:
@@ -45,12 +45,17 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registry:
-    """Registers models and knows the champions. `tracking_uri` as MLflow takes it; `artifact_root` a folder or URI."""
+    """Registers models and knows the champions.
+
+    `tracking_uri` is a server, or a database that is opened in this process; `artifact_root` a folder or address for
+    the latter, since a server decides by itself where it keeps what it is given. Raises everywhere: TransientError when
+    one of them is away, RegistryError when it refuses us.
+    """
 
     def __init__(self, tracking_uri: str, artifact_root: str) -> None:
-        self._tracking_uri = tracking_uri
+        self._tracking_uri = backend_store(tracking_uri)
         # MLflow writes a plain path into its database as it is; one that depends on the working directory is lost.
-        self._artifact_root = artifact_root if "://" in artifact_root else Path(artifact_root).resolve().as_uri()
+        self._artifact_root = None if is_server(tracking_uri) else as_uri(artifact_root)
         self._client: Any = None
         self._experiment = ""
 
@@ -58,11 +63,12 @@ class Registry:
         """Import MLflow and create its database where there is none (seconds): call early, beside everything else."""
         if self._client is not None:
             return
-        mlflow = _quiet_mlflow()
-        mlflow.set_tracking_uri(self._tracking_uri)
-        client = mlflow.MlflowClient()
-        known = client.get_experiment_by_name(EXPERIMENT)
-        self._experiment = known.experiment_id if known else client.create_experiment(EXPERIMENT, self._artifact_root)
+        mlflow = quiet_mlflow()
+        with self._told_apart():
+            _reach_database(self._tracking_uri)
+            mlflow.set_tracking_uri(self._tracking_uri)
+            client = mlflow.MlflowClient()
+            self._experiment = self._ensure_experiment(client)
         self._client = client
 
     def register(self, site: str, device: str, fitted: Fitted, provenance: Provenance) -> Promotion:
@@ -71,39 +77,57 @@ class Registry:
         payload = fitted.model.to_bytes()
         checksum = sha256(payload)
         facts = _facts(fitted, checksum, provenance)
-        run_id = self._run(site, device, fitted, facts)
-        model_uri = _log_model(run_id, payload, fitted.model.metrics)
-        name = registered_name(site, device)
-        self._ensure_registered(name)
-        version = self._client.create_model_version(name, model_uri, run_id, tags=facts)
-        self._client.set_registered_model_alias(name, CHAMPION, version.version)
-        return self._champion(site, device, version)
+        with self._told_apart():
+            run_id = self._run(site, device, fitted, facts)
+            model_uri = _log_model(run_id, payload, fitted.model.metrics)
+            name = registered_name(site, device)
+            self._ensure_registered(name)
+            # A server takes a version only of the model that it is told of by id, too.
+            model_id = model_uri.removeprefix("models:/")
+            version = self._client.create_model_version(name, model_uri, run_id, tags=facts, model_id=model_id)
+            self._client.set_registered_model_alias(name, CHAMPION, version.version)
+            return self._champion(site, device, version)
 
     def champion(self, site: str, device: str) -> Promotion | None:
         """The device's model in force; None when it has none."""
         self.prepare()
         from mlflow.exceptions import MlflowException
 
-        try:
-            version = self._client.get_model_version_by_alias(registered_name(site, device), CHAMPION)
-        except MlflowException as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                return None
-            raise
-        return self._champion(site, device, version)
+        with self._told_apart():
+            try:
+                version = self._client.get_model_version_by_alias(registered_name(site, device), CHAMPION)
+            except MlflowException as error:
+                if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                    return None
+                raise
+            return self._champion(site, device, version)
 
     def champions(self) -> list[Promotion]:
         """Every device's model in force, by site and device."""
         self.prepare()
         found, token = [], None
         while True:
-            page = self._client.search_registered_models("name LIKE 'ronda.%'", page_token=token)
+            with self._told_apart():
+                page = self._client.search_registered_models("name LIKE 'ronda.%'", page_token=token)
             addresses = [tuple(model.name.split(".")[1:]) for model in page]
             found += [self.champion(*address) for address in addresses if len(address) == 2]
             token = page.token
             if not token:
                 break
         return sorted(filter(None, found), key=lambda champion: (champion.site, champion.device))
+
+    def run_status(self, run_id: str) -> str:
+        """The run's state as MLflow names it, such as `FINISHED`; empty when it knows no such run."""
+        self.prepare()
+        from mlflow.exceptions import MlflowException
+
+        with self._told_apart():
+            try:
+                return str(self._client.get_run(run_id).info.status)
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return ""
+                raise
 
     def _run(self, site: str, device: str, fitted: Fitted, facts: dict[str, str]) -> str:
         from mlflow.entities import Metric, Param, RunTag
@@ -126,14 +150,21 @@ class Registry:
         )
         return run_id
 
-    def _ensure_registered(self, name: str) -> None:
-        from mlflow.exceptions import MlflowException
+    def _ensure_experiment(self, client: Any) -> str:
+        """The id of ours; of two trainers that make it at once, the second finds it made."""
+        for _ in range(2):
+            if known := client.get_experiment_by_name(EXPERIMENT):
+                return str(known.experiment_id)
+            with _unless_it_exists():
+                return str(client.create_experiment(EXPERIMENT, self._artifact_root))
+        raise RegistryError(f"the experiment {EXPERIMENT!r} was deleted in MLflow: restore it there")
 
-        try:
+    def _ensure_registered(self, name: str) -> None:
+        with _unless_it_exists():
             self._client.create_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+
+    def _told_apart(self) -> AbstractContextManager[None]:
+        return told_apart(self._tracking_uri)
 
     def _champion(self, site: str, device: str, version: Any) -> Promotion:
         folder = self._client.get_model_version_download_uri(version.name, version.version)
@@ -154,8 +185,33 @@ class Registry:
         )
 
 
-def _quiet_mlflow() -> Any:
-    for key, value in _QUIET.items():
+def _reach_database(uri: str) -> None:
+    """Connect once to a PostgreSQL, since MLflow would try for two minutes."""
+    if not uri.startswith("postgresql"):
+        return
+    from sqlalchemy import create_engine
+
+    engine = create_engine(uri, connect_args={"connect_timeout": _CONNECT_WITHIN_S})
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def _unless_it_exists() -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def quiet_mlflow() -> Any:
+    """MLflow, imported (seconds), with its telemetry and chatter off and our patience."""
+    for key, value in (QUIET | PATIENCE).items():
         os.environ.setdefault(key, value)
     import mlflow
 

@@ -1,0 +1,71 @@
+"""`ronda bridge`: devices on another broker, such as those of a Wokwi simulation, in a running installation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from functools import partial
+from pathlib import Path
+
+from broker.address import MqttAddress
+from broker.credentials import Credentials
+from broker.mqtt import MqttBus
+from contract.access import gateway_rights
+from contract.names import check_site
+from edge.bridge import Bridge, Route, check_prefix
+from ronda.installation import InstallationError
+from ronda.parts import Surroundings
+from ronda.processes import kept_alive, until_told_to_stop
+
+# A new user is known to the broker within a second of being written down.
+_TELL_EVERY_S = 5.0
+
+
+async def run_bridge(data: Path, outer: str, prefix: str, site: str) -> None:
+    """Carry until told to stop, and say now and then how much came.
+
+    Raises: BridgeError for an impossible prefix; InstallationError for a broker whose users are not ours to make.
+    """
+    route = Route(check_prefix(prefix), check_site(site))
+    around = Surroundings("bridge", data)
+    if around.installation is None or around.runtime.mqtt_url:
+        raise InstallationError("the bridge logs in as a user of its own, which only the broker of `ronda up` can get")
+    gateway, password = gateway_rights(site).name, Credentials.new_password()
+    Credentials(around.installation.passwd).set(gateway, password)
+    work = partial(_carry, _theirs(around, outer), around.broker().with_user(gateway, password), route)
+    print(f"from {MqttAddress.parse(outer)}, below the prefix, into the site {site}; Ctrl-C stops it", flush=True)
+    carrying = asyncio.create_task(kept_alive("bridge", work))
+    await until_told_to_stop()
+    carrying.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await carrying
+
+
+def _theirs(around: Surroundings, outer: str) -> MqttAddress:
+    address = MqttAddress.parse(outer)
+    return address.trusting(around.settings.mqtt_ca_file) if address.tls else address
+
+
+async def _carry(theirs: MqttAddress, ours: MqttAddress, route: Route) -> None:
+    # The same name after a restart: their broker keeps for us what came in between, where it keeps sessions.
+    name = f"bridge-{hashlib.sha256(f'{route.prefix}/{route.site}'.encode()).hexdigest()[:16]}"
+    async with MqttBus(theirs, name) as outer, MqttBus(ours, f"{name}-in", persistent=False) as inner:
+        await Bridge(outer, inner, route, _Told()).run()
+
+
+class _Told:
+    """Says how much has come, at most every few seconds."""
+
+    def __init__(self) -> None:
+        self._carried = self._refused = 0
+        self._next = 0.0
+
+    def __call__(self, carried: int, refused: int) -> None:
+        self._carried += carried
+        self._refused += refused
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _TELL_EVERY_S
+            left_out = f", {self._refused} refused" if self._refused else ""
+            print(f"{self._carried} messages carried over{left_out}", flush=True)

@@ -1,0 +1,1 @@
+"""`ronda check`: does an environment keep what the product promises? Four gates, each line tried for real."""

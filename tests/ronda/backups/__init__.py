@@ -1,0 +1,1 @@
+"""Backups: of real databases, real registries and a real S3 store, put back and compared."""
