@@ -14,19 +14,25 @@ from cloud.api.addresses import Addresses
 from cloud.api.arrivals import Arrivals
 from cloud.api.auth import Tokens
 from cloud.api.catching_up import CatchingUp
+from cloud.api.counters import Counters
 from cloud.api.demonstration import Demonstration
 from cloud.api.fleet import Fleet
 from cloud.api.gate import OPEN, Gate
 from cloud.api.history import History
+from cloud.api.idempotency import Idempotency
 from cloud.api.identify import Identify
 from cloud.api.ingestion import Ingestion
+from cloud.api.kept import KeptHere, KeptInRedis
 from cloud.api.listener import AGENT, Listener
 from cloud.api.login import Login
+from cloud.api.logouts import Logouts
 from cloud.api.measures import Measures
+from cloud.api.pace import Pace
 from cloud.api.ports import Parts
 from cloud.api.presence import Presence
 from cloud.api.readiness import Readiness
 from cloud.api.recorder import Recorder
+from cloud.api.redis_link import RedisLink
 from cloud.api.registration import Registration
 from cloud.api.routes import (
     anomalies,
@@ -41,6 +47,7 @@ from cloud.api.routes import (
     stream,
     unknown,
 )
+from cloud.api.sealing import Seal
 from cloud.api.services import Services
 from cloud.api.stream import Hub
 from contract.codec import decode_events
@@ -71,15 +78,21 @@ def create_api(parts: Parts) -> FastAPI:
     app.include_router(unknown.router)
     identify = Identify(services.tokens, parts.auth.api_key)
     addresses = Addresses(app.openapi)
-    app.add_middleware(Gate, identify=identify, is_unknown=addresses.is_unknown, open_paths=(*OPEN, *parts.open_paths))
+    pace = Pace(services.counters, parts.rate_limit_per_minute, lambda: parts.clock_ms() / 1000)
+    open_paths = (*OPEN, *parts.open_paths)
+    app.add_middleware(Gate, identify=identify, is_unknown=addresses.is_unknown, pace=pace, open_paths=open_paths)
     # Added last, so outermost: what the gate turns away is counted and logged too.
     app.add_middleware(Recorder, measures=services.measures, new_id=parts.new_id)
     return app
 
 
 def _services(parts: Parts) -> Services:
-    tokens = Tokens(parts.auth.jwt_secret, lambda: parts.clock_ms() / 1000)
+    auth = parts.auth
+    tokens = Tokens(auth.jwt_secret, lambda: parts.clock_ms() / 1000, auth.previous_secrets)
     measures = Measures(parts.metrics_directory)
+    redis = RedisLink(parts.redis_url, told=measures.redis_away) if parts.redis_url else None
+    counters = Counters(lambda: parts.clock_ms() / 1000, redis)
+    kept = KeptHere(lambda: parts.clock_ms() / 1000) if redis is None else KeptInRedis(redis)
     registration = Registration(parts.devices, parts.credentials, parts.admitted, parts.clock_ms)
     fleet = Fleet(parts.devices, parts.readings, parts.lookups, parts.promotions, parts.clock_ms)
     hub = Hub(parts.clock_ms, measures.dropped.inc)
@@ -87,9 +100,11 @@ def _services(parts: Parts) -> Services:
     return Services(
         parts=parts,
         tokens=tokens,
-        login=Login(parts.users, parts.credentials, tokens, parts.clock_ms),
+        login=Login(parts.users, parts.credentials, tokens, counters),
+        logouts=Logouts(tokens, parts.ended_tokens, parts.clock_ms),
         registration=registration,
         ingestion=Ingestion(parts.bus, registration, parts.clock_ms),
+        idempotency=Idempotency(kept, Seal(auth.jwt_secret, auth.previous_secrets)),
         arrivals=Arrivals(parts.lookups),
         fleet=fleet,
         history=History(parts),
@@ -98,10 +113,17 @@ def _services(parts: Parts) -> Services:
         ),
         presence=presence,
         readiness=Readiness(
-            presence, fleet, broker_up=parts.broker_up, database=parts.lookups.alive, agents=parts.agents
+            presence,
+            fleet,
+            broker_up=parts.broker_up,
+            database=parts.lookups.alive,
+            agents=parts.agents,
+            redis=None if redis is None else redis.ping,
         ),
         hub=hub,
         measures=measures,
+        counters=counters,
+        redis=redis,
     )
 
 
@@ -109,6 +131,9 @@ def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextMan
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
+            if services.redis is not None:
+                await running.enter_async_context(services.redis)
+            await running.enter_async_context(services.logouts)
             await running.enter_async_context(_listener(services))
             await running.enter_async_context(services.demonstration)
             await running.enter_async_context(CatchingUp(services.parts.lookups, services.hub, services.parts.clock_ms))

@@ -38,11 +38,16 @@ async def read_json(request: Request, limit: int) -> bytes:
     return await read(request, limit)
 
 
-async def read_command(request: Request, kind: type[T]) -> T:
-    """A small JSON object, or the defaults when the body is empty. Raises: Problem 400, 413, 415, 422."""
+async def read_command(request: Request) -> bytes:
+    """The body of a small JSON request; it may be empty. Raises: Problem 413, 415."""
     body = await read(request, MAX_COMMAND_BYTES)
     if body:
         _check_json(request)
+    return body
+
+
+def command(body: bytes, kind: type[T]) -> T:
+    """What a small JSON object says, or the defaults when the body is empty. Raises: Problem 400, 422."""
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cloud.api.auth import InvalidTokenError
 from cloud.api.identify import Identify
+from cloud.api.pace import Pace
 from cloud.api.problems import Problem, unauthorized
 
 LOGIN_PAGE = "/ui/login"
@@ -43,17 +44,24 @@ OPEN = (
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 # RFC 6455 section 7.4.2 leaves 4000–4999 to applications; before the handshake servers answer it with 403.
 _WS_REFUSED = 4401
+_WS_TOO_MANY = 4429
 
 
 class Gate:
     """Lets in who may come in, with `state["caller"]` set; turns the others away in the form that they understand."""
 
     def __init__(
-        self, app: ASGIApp, identify: Identify, is_unknown: Callable[[str], bool], open_paths: Iterable[str] = OPEN
+        self,
+        app: ASGIApp,
+        identify: Identify,
+        is_unknown: Callable[[str], bool],
+        pace: Pace,
+        open_paths: Iterable[str] = OPEN,
     ) -> None:
         self._app = app
         self._identify = identify
         self._is_unknown = is_unknown
+        self._pace = pace
         paths = tuple(open_paths)
         self._exact = frozenset(paths)
         self._below = tuple(path for path in paths if path.endswith("/") and path != "/")
@@ -64,10 +72,15 @@ class Gate:
             await self._app(scope, receive, send)
             return
         refused = self._refusal(scope)
+        # Strangers are counted too, and by where they come from.
+        if counted := await self._pace.count(scope):
+            send = counted.stamped(send)
+            refused = counted.problem if counted.wait_s else refused
         if refused is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": _WS_REFUSED, "reason": refused.reason})
+            code = _WS_TOO_MANY if refused.status == 429 else _WS_REFUSED
+            await send({"type": "websocket.close", "code": code, "reason": refused.reason})
         else:
             await _answer(refused, scope)(scope, receive, send)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import NamedTuple
 
 from cloud.api.auth import TOKEN_LIFETIME_S, Tokens
 from cloud.api.callers import Caller, Scope, granted
+from cloud.api.counters import Counters
 from cloud.api.ports import DeviceCredentials, Users
 from cloud.api.problems import Problem
 from cloud.api.throttle import MAX_FAILURES_PER_ADDRESS, FailureLimit
@@ -34,13 +34,12 @@ class Grant(NamedTuple):
 class Login:
     """Checks who somebody is. One text for every failure, so that nobody learns which users exist."""
 
-    def __init__(self, users: Users, devices: DeviceCredentials, tokens: Tokens, clock_ms: Callable[[], float]) -> None:
+    def __init__(self, users: Users, devices: DeviceCredentials, tokens: Tokens, counters: Counters) -> None:
         self._users = users
         self._devices = devices
         self._tokens = tokens
-        self._clock_ms = clock_ms
-        self._per_user = FailureLimit()
-        self._per_address = FailureLimit(MAX_FAILURES_PER_ADDRESS)
+        self._per_user = FailureLimit(counters, "login-user")
+        self._per_address = FailureLimit(counters, "login-address", MAX_FAILURES_PER_ADDRESS)
         self._verifying = asyncio.Semaphore(_VERIFICATIONS_AT_ONCE)
 
     async def grant(
@@ -50,15 +49,15 @@ class Login:
 
         Raises: Problem 401 for a wrong user or password, 400 for a scope not held, 429 after too many failures.
         """
-        self._check_pace(username, address)
+        await self._check_pace(username, address)
         async with self._verifying:
             # Asked again: a burst of guesses waits here together.
-            self._check_pace(username, address)
+            await self._check_pace(username, address)
             who = await self._who(username, password)
             if who is None:
-                self._note_failure(username, address)
+                await self._note_failure(username, address)
                 raise Problem(401, "invalid_credentials", "user name or password is wrong")
-        self._per_user.succeeded((username, address))
+        await self._per_user.succeeded(username, address)
         scopes = granted(asked, who.scopes)
         if scopes is None:
             raise Problem(400, "invalid_scope", f"this user holds: {' '.join(sorted(who.scopes))}")
@@ -86,16 +85,14 @@ class Login:
             return None
         return Caller(subject=username, scopes=frozenset({Scope.INGEST_WRITE}), devices=(username,))
 
-    def _check_pace(self, username: str, address: str) -> None:
-        now_s = self._clock_ms() / 1000
-        wait_s = max(self._per_user.wait_s((username, address), now_s), self._per_address.wait_s(address, now_s))
+    async def _check_pace(self, username: str, address: str) -> None:
+        wait_s = max(await self._per_user.wait_s(username, address), await self._per_address.wait_s(address))
         if wait_s:
             detail = f"too many failed logins; try again in {wait_s} s"
             raise Problem(429, "too_many_attempts", detail, headers={"Retry-After": str(wait_s)})
 
-    def _note_failure(self, username: str, address: str) -> None:
-        now_s = self._clock_ms() / 1000
-        self._per_user.failed((username, address), now_s)
-        self._per_address.failed(address, now_s)
+    async def _note_failure(self, username: str, address: str) -> None:
+        await self._per_user.failed(username, address)
+        await self._per_address.failed(address)
         # The name may be a password typed into the wrong field: not logged.
         log.warning("login.failed", extra={"agent": "api", "address": address})

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -22,6 +30,7 @@ class Measures:
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._requests = Counter(
             "ronda_http_requests_total", "Requests answered", ["method", "route", "status"], registry=self.registry
         )
@@ -41,6 +50,17 @@ class Measures:
         self.agents = Gauge(
             "ronda_agents_online", "Agents online", registry=self.registry, multiprocess_mode="livemostrecent"
         )
+
+        self._redis_away = Gauge(
+            "ronda_redis_away",
+            "1 while the Redis that is set does not answer",
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
+
+    def redis_away(self, away: bool) -> None:
+        """Redis went away, or came back."""
+        self._redis_away.set(away)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request."""

@@ -189,6 +189,19 @@ class Lookups(Protocol):
         """The newest `limit` receipts from then on, oldest first."""
 
 
+class EndedTokens(Protocol):
+    """Tokens whose owner logged out (`cloud.storage.ended_tokens.EndedTokenStore`)."""
+
+    async def add(self, token_id: str, *, expires_at_ms: int, now_ms: int) -> None:
+        """Refuse it from now on."""
+
+    async def since(self, ended_at_ms: int, *, now_ms: int) -> Mapping[str, int]:
+        """Those ended since then and not over yet: id → when it would end anyway (epoch ms)."""
+
+    async def forget(self, *, now_ms: int) -> int:
+        """Forget those that are over."""
+
+
 class Mailbox(Protocol):
     """The local mail server's mails (`cloud.notifications.mailbox.Mailbox`)."""
 
@@ -206,11 +219,14 @@ class Parts:
     `agents`: the names that must be online for readiness. `broker_up`: is the bus connected now? `open_paths`: further
     paths that need no caller, such as the login page's own assets. `cooldown_ms`: the notification cooldown per device.
     `mailbox` is None where mails go to somebody else's server. `metrics_directory`: where several workers share counts.
+    `rate_limit_per_minute`: requests of one caller; 0 for no limit. `redis_url`: where several processes count and
+    remember together; without it each does for itself.
     """
 
     auth: AuthSettings
     bus: Bus
     users: Users
+    ended_tokens: EndedTokens
     credentials: DeviceCredentials
     admitted: Admitted
     devices: Devices
@@ -230,3 +246,5 @@ class Parts:
     new_id: Callable[[], str]
     open_paths: Sequence[str] = ()
     metrics_directory: Path | None = None
+    rate_limit_per_minute: int = 0
+    redis_url: str = ""

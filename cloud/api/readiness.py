@@ -20,10 +20,15 @@ JUDGE = "anomaly-detection"
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """`missing` names what is down or not there yet: `database`, `broker`, `agent …`, `champion …`."""
+    """`missing` names what is down or not there yet: `database`, `broker`, `agent …`, `champion …`.
+
+    `degraded` names what is down and can be done without: `redis` (limits then count per process, and requests with an
+    `Idempotency-Key` are refused).
+    """
 
     ready: bool
     missing: list[str]
+    degraded: list[str] = []
 
 
 class Readiness:
@@ -37,12 +42,14 @@ class Readiness:
         broker_up: Callable[[], bool],
         database: Callable[[], Awaitable[None]],
         agents: Sequence[str],
+        redis: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._presence = presence
         self._fleet = fleet
         self._broker_up = broker_up
         self._database = database
         self._agents = agents
+        self._redis = redis
 
     async def look(self) -> Ready:
         """The state of now."""
@@ -51,7 +58,8 @@ class Readiness:
         missing += [f"agent {name}" for name in self._presence.missing(self._agents)]
         if "database" not in missing:
             missing += [f"champion {name}" for name in await self._champions()]
-        return Ready(ready=not missing, missing=missing)
+        degraded = [] if self._redis is None or await _answers(self._redis) else ["redis"]
+        return Ready(ready=not missing, missing=missing, degraded=degraded)
 
     async def _champions(self) -> Sequence[str]:
         try:

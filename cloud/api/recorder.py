@@ -17,7 +17,7 @@ log = logging.getLogger("ronda.api")
 
 _REQUEST_ID = "x-request-id"
 # Told by every orchestrator every few seconds: no news.
-_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 # What a browser must not do with our answers: guess their type, or show them in another site's frame.
 _GUARDS = {"x-content-type-options": "nosniff", "x-frame-options": "SAMEORIGIN", "referrer-policy": "same-origin"}
 
@@ -62,7 +62,7 @@ class Recorder:
 
     def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         self._measures.request(scope["method"], _route(scope), status, seconds)
-        if scope["path"] in _PROBES:
+        if scope["path"] in PROBES:
             return
         level = logging.INFO if status < 500 else logging.ERROR
         fields = _fields(scope, request_id) | {"status": status, "ms": round(seconds * 1000, 2)}

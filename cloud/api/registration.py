@@ -75,7 +75,12 @@ class Registration:
         self._credentials.set(user, password)
         self._known.pop((site, device), None)
         # Whoever is told the password may use it at once.
-        await self._admitted(user, password)
+        try:
+            await self._admitted(user, password)
+        except Exception:
+            # Nobody was told it: the same request may be sent again.
+            self._credentials.remove(user)
+            raise
         return user, password
 
     async def revoke(self, site: str, device: str) -> None:

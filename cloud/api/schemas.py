@@ -12,9 +12,12 @@ from cloud.api.charts import Chart
 from cloud.api.demonstration import Started
 from cloud.api.fleet import DeviceView
 from cloud.api.history import AnomalyPage
+from cloud.api.idempotency import HEADER as KEY_HEADER
+from cloud.api.idempotency import REPLAYED
 from cloud.api.paging import ReadingPage
 from cloud.api.problems import MEDIA_TYPE
 from cloud.api.readiness import Ready
+from cloud.api.recorder import PROBES
 from cloud.api.story import Story
 from cloud.api.views import AnomalyDetail
 from cloud.storage.reading_blocks import Ledger
@@ -67,6 +70,19 @@ _ANSWERS: dict[tuple[str, str, str], tuple[type, ...]] = {
 }
 
 
+def _header(what: str, kind: str = "string") -> dict[str, Any]:
+    return {"description": what, "schema": {"type": kind}}
+
+
+_TOO_MANY = "The caller has made all its requests of this minute"
+_SECONDS = _header("seconds until a repeat makes sense", "integer")
+_PACE = {
+    "Retry-After": _SECONDS,
+    "RateLimit-Policy": _header("`q` requests in `w` seconds"),
+    "RateLimit": _header("`r` requests are left, for `t` seconds; stands with every answer that is counted"),
+}
+
+
 def install(app: FastAPI) -> None:
     """Let the application's OpenAPI document say what each address answers."""
     plain = app.openapi
@@ -84,14 +100,34 @@ def _complete(document: dict[str, Any]) -> None:
     found, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     schemas = dict(zip(kinds, found, strict=True))
     document["components"]["schemas"] = {name: _finite(schema) for name, schema in components.items()}
-    for methods in document["paths"].values():
-        for operation in methods.values():
-            # FastAPI's own 422 is not what we answer.
-            operation["responses"].pop("422", None)
-            operation["responses"]["default"] = _shown("A problem", MEDIA_TYPE, [schemas[ProblemBody]])
+    problem = schemas[ProblemBody]
     for (path, method, status), answer in _ANSWERS.items():
         told = _shown("Done", JSON, [schemas[kind] for kind in answer])
         document["paths"][path][method]["responses"][status] = told
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            # FastAPI's own 422 is not what we answer.
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = _shown("A problem", MEDIA_TYPE, [problem])
+            if path not in PROBES:
+                operation["responses"]["429"] = _shown(_TOO_MANY, MEDIA_TYPE, [problem]) | {"headers": _PACE}
+            if _takes_a_key(operation):
+                _document_key(operation["responses"], problem)
+
+
+def _takes_a_key(operation: dict[str, Any]) -> bool:
+    return any(parameter["name"] == KEY_HEADER for parameter in operation.get("parameters", ()))
+
+
+def _document_key(responses: dict[str, Any], problem: dict[str, Any]) -> None:
+    """What else may be answered where `Idempotency-Key` is taken."""
+    again = {REPLAYED: _header("true: this was done before, and is only told again")}
+    for status, told in responses.items():
+        if status.startswith("2"):
+            told["headers"] = again
+    in_flight = "Also: the first request with this Idempotency-Key is still being done"
+    responses["409"] = _shown(in_flight, MEDIA_TYPE, [problem]) | {"headers": {"Retry-After": _SECONDS}}
+    responses["422"] = _shown("Also: this Idempotency-Key was used for another request", MEDIA_TYPE, [problem])
 
 
 def _shown(what: str, media_type: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 
 from cloud.api.arrivals import Arrivals
 from cloud.api.auth import Tokens
+from cloud.api.counters import Counters
 from cloud.api.demonstration import Demonstration
 from cloud.api.fleet import Fleet
 from cloud.api.history import History
+from cloud.api.idempotency import Idempotency
 from cloud.api.ingestion import Ingestion
 from cloud.api.login import Login
+from cloud.api.logouts import Logouts
 from cloud.api.measures import Measures
 from cloud.api.ports import Parts
 from cloud.api.presence import Presence
 from cloud.api.readiness import Readiness
+from cloud.api.redis_link import RedisLink
 from cloud.api.registration import Registration
 from cloud.api.stream import Hub
 
@@ -26,8 +30,10 @@ class Services:
     parts: Parts
     tokens: Tokens
     login: Login
+    logouts: Logouts
     registration: Registration
     ingestion: Ingestion
+    idempotency: Idempotency
     arrivals: Arrivals
     fleet: Fleet
     history: History
@@ -36,3 +42,11 @@ class Services:
     readiness: Readiness
     hub: Hub
     measures: Measures
+    counters: Counters
+    redis: RedisLink | None
+
+    def exposition(self) -> bytes:
+        """The numbers for Prometheus, with who listens and who is online at this moment."""
+        self.measures.listeners.set(self.hub.listeners)
+        self.measures.agents.set(self.presence.online)
+        return self.measures.page()

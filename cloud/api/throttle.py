@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections import OrderedDict, deque
-from collections.abc import Hashable
+
+from cloud.api.counters import Counters
 
 # A person mistypes two or three times; five guesses a minute is 7,200 a day, useless against 72 random bits.
 MAX_FAILURES = 5
-WINDOW_S = 60.0
+WINDOW_S = 60
 # Who sprays many names from one address; a whole office behind one address mistypes less.
 MAX_FAILURES_PER_ADDRESS = 60
-# About 1 MB. The oldest is forgotten first, so that nobody can fill the memory.
-_REMEMBERED = 10_000
 
 
 class FailureLimit:
-    """Counts failures per key in a sliding window."""
+    """Counts failures in a window that the first of them begins; `name` keeps it apart from other limits."""
 
-    def __init__(self, limit: int = MAX_FAILURES, window_s: float = WINDOW_S) -> None:
+    def __init__(self, counters: Counters, name: str, limit: int = MAX_FAILURES, window_s: int = WINDOW_S) -> None:
+        self._counters = counters
+        self._name = name
         self._limit = limit
         self._window_s = window_s
-        self._failures: OrderedDict[Hashable, deque[float]] = OrderedDict()
 
-    def wait_s(self, key: Hashable, now_s: float) -> int:
+    async def wait_s(self, *who: str) -> int:
         """Whole seconds until the next attempt is allowed; 0 for now."""
-        failures = self._failures.get(key)
-        if failures is None or len(failures) < self._limit:
+        key = self._key(who)
+        if await self._counters.count(key) < self._limit:
             return 0
-        return max(0, math.ceil(failures[0] + self._window_s - now_s))
+        return max(1, math.ceil(await self._counters.ends_in_s(key)))
 
-    def failed(self, key: Hashable, now_s: float) -> None:
+    async def failed(self, *who: str) -> None:
         """Remember one failure."""
-        self._failures.setdefault(key, deque(maxlen=self._limit)).append(now_s)
-        self._failures.move_to_end(key)
-        if len(self._failures) > _REMEMBERED:
-            self._failures.popitem(last=False)
+        await self._counters.add(self._key(who), self._window_s)
 
-    def succeeded(self, key: Hashable) -> None:
+    async def succeeded(self, *who: str) -> None:
         """Forget the failures: it was the right person."""
-        self._failures.pop(key, None)
+        await self._counters.forget(self._key(who))
+
+    def _key(self, who: tuple[str, ...]) -> str:
+        # A name that nobody has may be a password typed into the wrong field: it goes nowhere in clear.
+        digest = hashlib.sha256("\0".join(who).encode()).hexdigest()[:32]
+        return f"{self._name}/{digest}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from broker.bus import Bus
 from broker.credentials import Credentials
 from broker.memory import MemoryBroker
 from cloud.agents.acquisition import DataAcquisitionAgent
@@ -26,6 +28,7 @@ from cloud.notifications.mailbox import Mailbox
 from cloud.storage.anomalies import AnomalyStore
 from cloud.storage.database import Database
 from cloud.storage.devices import DeviceStore
+from cloud.storage.ended_tokens import EndedTokenStore
 from cloud.storage.hops import HopStore
 from cloud.storage.notifications import NotificationStore
 from cloud.storage.promotions import PromotionStore
@@ -34,8 +37,9 @@ from cloud.storage.readings import ReadingStore
 from cloud.storage.users import UserStore
 from ronda.client import RondaClient
 from tests.support.database import database, database_url, postgres
+from tests.support.redis import redis_server
 
-__all__ = ["database", "database_url", "postgres"]
+__all__ = ["database", "database_url", "postgres", "redis_server"]
 
 SECRET = "a secret for tests only, of thirty-two bytes and more"
 API_KEY = "machine-key-for-tests"
@@ -55,8 +59,8 @@ def token(*scopes: str, devices: tuple[str, ...] = ("*",), subject: str = "teste
     return Tokens(SECRET, time.time).mint(subject, scopes or ALL_SCOPES, devices)
 
 
-def bearer(*scopes: str, devices: tuple[str, ...] = ("*",)) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token(*scopes, devices=devices)}"}
+def bearer(*scopes: str, devices: tuple[str, ...] = ("*",), subject: str = "tester") -> dict[str, str]:
+    return {"Authorization": f"Bearer {token(*scopes, devices=devices, subject=subject)}"}
 
 
 @pytest.fixture
@@ -64,38 +68,51 @@ def broker() -> MemoryBroker:
     return MemoryBroker()
 
 
+def parts_on(database: Database, bus: Bus, folder: Path, new_id: Callable[[], str]) -> Parts:
+    """The API's parts on a real store, with its files in `folder`."""
+    return Parts(
+        auth=AuthSettings(jwt_secret=SECRET, api_key=API_KEY),
+        bus=bus,
+        users=UserStore(database),
+        ended_tokens=EndedTokenStore(database),
+        credentials=Credentials(folder / "passwd"),
+        admitted=at_once,
+        devices=DeviceStore(database),
+        readings=ReadingStore(database),
+        anomalies=AnomalyStore(database),
+        notifications=NotificationStore(database),
+        hops=HopStore(database),
+        quarantine=Quarantine(database),
+        promotions=PromotionStore(database),
+        lookups=StoreLookups(database),
+        mailbox=Mailbox(folder / "mail"),
+        agents=AGENTS,
+        broker_up=lambda: True,
+        asyncapi=folder / "asyncapi.yaml",
+        cooldown_ms=600_000,
+        clock_ms=now_ms,
+        new_id=new_id,
+    )
+
+
 @pytest.fixture
 async def parts(database: Database, broker: MemoryBroker, tmp_path: Path) -> AsyncIterator[Parts]:
     ids = itertools.count(1)
     async with broker.bus("web", persistent=False) as bus:
-        yield Parts(
-            auth=AuthSettings(jwt_secret=SECRET, api_key=API_KEY),
-            bus=bus,
-            users=UserStore(database),
-            credentials=Credentials(tmp_path / "passwd"),
-            admitted=at_once,
-            devices=DeviceStore(database),
-            readings=ReadingStore(database),
-            anomalies=AnomalyStore(database),
-            notifications=NotificationStore(database),
-            hops=HopStore(database),
-            quarantine=Quarantine(database),
-            promotions=PromotionStore(database),
-            lookups=StoreLookups(database),
-            mailbox=Mailbox(tmp_path / "mail"),
-            agents=AGENTS,
-            broker_up=lambda: True,
-            asyncapi=tmp_path / "asyncapi.yaml",
-            cooldown_ms=600_000,
-            clock_ms=now_ms,
-            new_id=lambda: f"id-{next(ids)}",
-        )
+        yield parts_on(database, bus, tmp_path, lambda: f"id-{next(ids)}")
+
+
+@contextlib.asynccontextmanager
+async def running(parts: Parts) -> AsyncIterator[FastAPI]:
+    """An API of these parts, started."""
+    made = create_api(parts)
+    async with made.router.lifespan_context(made):
+        yield made
 
 
 @pytest.fixture
 async def app(parts: Parts) -> AsyncIterator[FastAPI]:
-    made = create_api(parts)
-    async with made.router.lifespan_context(made):
+    async with running(parts) as made:
         yield made
 
 

@@ -31,6 +31,7 @@ class Door:
             auth=AuthSettings(jwt_secret=SECRET),
             bus=self,  # type: ignore[arg-type]  # only publishes
             users=nothing,
+            ended_tokens=nothing,
             credentials=nothing,
             admitted=at_once,
             devices=self,  # type: ignore[arg-type]  # only knows devices

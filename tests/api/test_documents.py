@@ -81,7 +81,7 @@ async def test_no_device_becomes_a_label_and_no_path_of_a_stranger_a_time_series
     text = (await http.get("/metrics", headers=bearer())).text
     assert "471" not in re.sub(r" [\d.e+]+$", "", text, flags=re.MULTILINE)
     names = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if not line.startswith("#")}
-    assert all(name.startswith("ronda_") for name in names)
+    assert all(name.startswith(("ronda_", "process_")) for name in names)
     assert 'ronda_ingest_readings_total{outcome="accepted"} 1.0' in text
 
 

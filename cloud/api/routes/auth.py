@@ -16,6 +16,7 @@ from cloud.api.dependencies import caller_of, services_of
 from cloud.api.gate import is_own_page
 from cloud.api.identify import SESSION_COOKIE
 from cloud.api.login import Grant
+from cloud.api.origin import origin_of
 from cloud.api.problems import Problem
 
 router = APIRouter(prefix="/api/v1/auth", tags=["login"])
@@ -72,12 +73,8 @@ async def who_am_i(request: Request) -> Response:
 
 @router.delete("/session", status_code=204)
 async def log_out(request: Request) -> Response:
-    """Take the cookie back, and refuse its token until it expires.
-
-    Remembered in this process alone: after a restart of the web process a copy of the token is valid again, until its
-    end.
-    """
-    services_of(request).tokens.end(caller_of(request))
+    """Take the cookie back, and refuse its token until it expires: here at once, in every other process in seconds."""
+    await services_of(request).logouts.end(caller_of(request))
     response = Response(status_code=204)
     response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict", secure=request.url.scheme == "https")
     return response
@@ -93,7 +90,7 @@ async def _grant(request: Request, form: dict[str, str], lifetime_s: int | None 
     username, password = form.get("username"), form.get("password")
     if not username or not password:
         raise Problem(422, "invalid_request", "send username and password")
-    address = request.client.host if request.client else "unknown"
+    address = origin_of(request.scope)
     login = services_of(request).login
     if lifetime_s is None:
         return await login.grant(username, password, form.get("scope", ""), address)

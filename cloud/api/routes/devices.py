@@ -9,9 +9,12 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from cloud.api.answers import answer
-from cloud.api.body import read_command
+from cloud.api.body import command, read_command
+from cloud.api.callers import Caller
 from cloud.api.dependencies import Reader, Registrar, services_of
+from cloud.api.idempotency import Key
 from cloud.api.problems import Problem
+from cloud.api.services import Services
 from cloud.storage.reading_blocks import Ledger
 from contract.names import check_device, check_site, is_metric
 from contract.plausibility import Metric
@@ -62,12 +65,20 @@ async def devices(request: Request, _: Reader, site: str | None = None, origin: 
 
 
 @router.post("/devices", status_code=201, openapi_extra=_OPENAPI)
-async def add(request: Request, caller: Registrar) -> Response:
-    """Add a machine; the answer tells its MQTT `username` and `password`, this once."""
-    new = await read_command(request, NewDevice)
+async def add(request: Request, caller: Registrar, key: Key = None) -> Response:
+    """Add a machine; the answer tells its MQTT `username` and `password`, this once.
+
+    Who sends an `Idempotency-Key` can hear them again by sending the same once more.
+    """
+    body = await read_command(request)
+    new = command(body, NewDevice)
     check_site(new.site)
     check_device(new.device)
     services = services_of(request)
+    return await services.idempotency.once(request, caller, key, body, lambda: _add(services, new, caller))
+
+
+async def _add(services: Services, new: NewDevice, caller: Caller) -> Response:
     username, password = await services.registration.add(
         new.site, new.device, new.origin, metrics=_metrics(new.metrics), learn_rows=new.learn_rows
     )

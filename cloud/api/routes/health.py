@@ -25,17 +25,15 @@ async def readyz(request: Request) -> Response:
     ready = await services_of(request).readiness.look()
     if ready.ready:
         return answer(ready)
-    problem = Problem(503, "not_ready", f"missing: {', '.join(ready.missing)}", ready=False, missing=ready.missing)
+    detail = f"missing: {', '.join(ready.missing)}"
+    problem = Problem(503, "not_ready", detail, ready=False, missing=ready.missing, degraded=ready.degraded)
     return problem.response(request.state.request_id)
 
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Prometheus. From this machine without credentials; from elsewhere with a token of the scope data:read."""
-    services = services_of(request)
     caller = getattr(request.state, "caller", None)
     if isinstance(caller, Caller) and Scope.DATA_READ not in caller.scopes:
         raise Problem(403, "insufficient_scope", f"this needs the scope {Scope.DATA_READ}")
-    services.measures.listeners.set(services.hub.listeners)
-    services.measures.agents.set(services.presence.online)
-    return Response(services.measures.page(), media_type=CONTENT_TYPE)
+    return Response(services_of(request).exposition(), media_type=CONTENT_TYPE)

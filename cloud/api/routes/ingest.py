@@ -39,6 +39,8 @@ async def ingest(
     """Take one telemetry message, or a list of them: what a device says, with its `site` and `device`.
 
     202 once the broker has all of it; with `wait=stored` 201 once the store has. All of a request is taken, or none.
+    Sending the same again is safe without an `Idempotency-Key`: a reading is itself by its boot and number, or by what
+    it says, and repeats are absorbed.
     """
     services = services_of(request)
     try:
