@@ -11,10 +11,10 @@ PYTEST := $(BIN)/python -m pytest -p no:dash
 PYTHONS := python3 python3.13 python3.12 python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test lint bench clean
+.PHONY: help setup up test lint bench load recording notebooks wokwi compose-up compose-down compose-test clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.everything ## install everything, the tests' packages included, into .venv
 
@@ -39,8 +39,36 @@ bench: .venv/.everything ## measure the chain beside a bare subscriber, on both 
 	@tests/support/debian.sh mosquitto
 	$(BIN)/python -m benchmarks $(ARGS)
 
+# Ten minutes: 200 devices for five minutes each way, 6 readings a second from each.
+load: .venv/.everything ## prove the load over HTTP and MQTT, count by SQL, keep tables and chart in docs/evidence/load
+	@tests/support/debian.sh mosquitto
+	$(BIN)/python -m benchmarks load --users 200 --spawn 20 --seconds 300 --rate 6 --evidence docs/evidence/load $(ARGS)
+
+recording: .venv/.everything ## film the walk along the golden path into docs/evidence/golden-path
+	@tests/support/debian.sh chromium fonts-liberation fonts-noto-color-emoji ffmpeg
+	$(BIN)/python -m tests.support.walk
+
+notebooks: .venv/.everything ## execute the notebooks on the data folder and render docs/notebooks
+	$(BIN)/python -m notebooks $(ARGS)
+
+wokwi: .venv/.everything ## build the vibrating machine for the simulator Wokwi, and check its wiring
+	@tests/support/debian.sh clang-14 lld-14 wasi-libc libclang-rt-14-dev-wasm32
+	wokwi/build.sh
+	$(BIN)/python -m wokwi.lint
+
+compose-up: .venv/.product ## run the stack of docker-compose.yml with its demonstration, up to healthy
+	@$(BIN)/ronda secrets
+	docker compose --profile demo up --build --detach --wait
+	@echo "http://127.0.0.1:$${RONDA_HTTP_PORT:-8000}/ui/  user admin, password in secrets/admin_password"
+
+compose-down: ## stop the stack; what it keeps stays in its volumes
+	docker compose --profile demo --profile monitoring down
+
+compose-test: .venv/.everything ## prove the stack: build twice, use it, restart each service, back up, restore
+	$(BIN)/python -m tests.containers.proof $(ARGS)
+
 clean: ## remove what the other targets made, but no data
-	rm -rf .venv .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	rm -rf .venv .tools .micropython_cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv in a small environment of its own, so that nothing needs to be on the machine but Python.

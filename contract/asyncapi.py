@@ -32,6 +32,17 @@ _DEVICE_CHANNELS: dict[Channel, tuple[tuple[str, ...], bool, str]] = {
     Channel.REJECTED: (_SEND, False, "A reading that was put into quarantine, with the reason and the bytes."),
     Channel.NOTIFICATION: (_SEND, False, "The receipt: who was told through which channel, or why nobody was."),
 }
+# Existing devices write Online, Offline, true or false; all of them are understood.
+_STATUS = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "required": ["state"],
+            "properties": {"state": {"enum": ["online", "offline"]}, "boot": {"type": "string"}},
+        },
+    ]
+}
 _STAGES: dict[Stage, str] = {
     Stage.INGESTED: "Decoded and stamped readings, from acquisition to validation.",
     Stage.VALIDATED: "Readings that can be true, to the store and to the detector.",
@@ -167,7 +178,7 @@ def _messages() -> tuple[dict[str, Any], dict[str, Any]]:
     *references, single, batch = refs
     messages = {
         "Telemetry": _message("Telemetry", "One reading, or several.", {"anyOf": [single, batch]}),
-        "Status": _message("Status", "online or offline; Online, Offline, true and false are understood.", {}),
+        "Status": _message("Status", "online or offline, alone or as the `state` of a JSON object with more.", _STATUS),
         "Document": _message("Document", "A JSON object.", {"type": "object"}),
     }
     for kind, reference in zip(kinds, references, strict=True):
@@ -185,5 +196,4 @@ def _payload(kind: type, reference: dict[str, Any]) -> dict[str, Any]:
 
 
 def _message(name: str, summary: str, payload: dict[str, Any]) -> dict[str, Any]:
-    plain = {"contentType": "text/plain"} if name == "Status" else {}
-    return {"name": name, "summary": summary, **plain, "payload": payload or {"type": "string"}}
+    return {"name": name, "summary": summary, "payload": payload}
