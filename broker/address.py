@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
@@ -18,13 +19,17 @@ class AddressError(RondaError):
 
 
 class MqttAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """A broker's host and port, and the user that connects; `tls` for `mqtts`."""
+    """A broker's host and port, and the user that connects; `tls` for `mqtts`.
+
+    `ca_file` (PEM): who must have signed the broker's certificate; None: an authority that the system trusts.
+    """
 
     host: str
     port: int
     user: str | None = None
     password: str | None = None
     tls: bool = False
+    ca_file: Path | None = None
 
     @classmethod
     def parse(cls, url: str) -> Self:
@@ -47,6 +52,13 @@ class MqttAddress(msgspec.Struct, frozen=True, kw_only=True):
     def with_user(self, user: str, password: str) -> MqttAddress:
         """The same broker, spoken to as somebody else."""
         return msgspec.structs.replace(self, user=user, password=password)
+
+    def trusting(self, ca_file: Path | None) -> MqttAddress:
+        """The same broker, whose certificate this authority must have signed. Raises: AddressError without TLS."""
+        if ca_file is not None and not self.tls:
+            # Whoever names an authority believes that the connection is encrypted.
+            raise AddressError(f"MQTT_CA_FILE is set, but {self} is not encrypted: write mqtts://, or leave it empty")
+        return msgspec.structs.replace(self, ca_file=ca_file)
 
     def __str__(self) -> str:
         """The address without its password, fit for logs and messages."""

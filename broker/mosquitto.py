@@ -15,6 +15,8 @@ from pathlib import Path
 from broker.access import rights_of
 from broker.bus import MAX_PACKET_BYTES, Promises
 from broker.credentials import Credentials
+from broker.listeners import Listener, reached_at
+from broker.tls import server_context
 from contract.access import Party, device_rights
 from contract.errors import RondaError
 
@@ -49,19 +51,22 @@ class MosquittoError(RondaError):
 
 def configuration(
     data_dir: Path,
-    host: str,
-    port: int,
+    listeners: Sequence[Listener],
     *,
     passwd: Path,
     acl: Path,
     user: str | None = None,
     max_queued: int = _MAX_QUEUED,
 ) -> str:
-    """The text of `mosquitto.conf`. `user`: whom Mosquitto becomes when root starts it."""
+    """The text of `mosquitto.conf`; the paths are those that Mosquitto itself sees.
+
+    `listeners`: one plain on the loopback address, one with TLS for the devices, or what a container needs. `user`:
+    whom Mosquitto becomes when root starts it.
+    """
     lines = [
         "per_listener_settings false",
         *([f"user {user}"] if user else []),
-        f"listener {port} {host}",
+        *(line for listener in listeners for line in _listener(listener)),
         "allow_anonymous false",
         f"password_file {passwd}",
         f"acl_file {acl}",
@@ -79,6 +84,14 @@ def configuration(
         "log_type warning",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _listener(listener: Listener) -> list[str]:
+    lines = [f"listener {listener.port} {listener.host}"]
+    if listener.tls is not None:
+        # The oldest version that is spoken: 1.3 is too.
+        lines += [f"certfile {listener.tls.certificate}", f"keyfile {listener.tls.key}", "tls_version tlsv1.2"]
+    return lines
 
 
 def access_list(parties: Sequence[Party], users: Iterable[str] = ()) -> str:
@@ -127,9 +140,12 @@ class Mosquitto:
         credentials: Credentials,
         parties: Sequence[Party],
         *,
+        further: Sequence[Listener] = (),
         max_queued: int = _MAX_QUEUED,
     ) -> None:
+        """`host` and `port` are those of the plain listener; `further` ones may have TLS."""
         self._dir, self.host, self.port, self._max_queued = data_dir, host, port, max_queued
+        self._listeners = [Listener(host, port), *further]
         self._credentials, self._parties = credentials, parties
         self._process: asyncio.subprocess.Process | None = None
 
@@ -146,8 +162,12 @@ class Mosquitto:
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
-        """Write the configuration, start, and wait until connections are accepted. Raises: MosquittoError."""
-        self._check_port()
+        """Write the configuration, start, and wait until connections are accepted.
+
+        Raises: MosquittoError; TlsError for a certificate that cannot be used.
+        """
+        for listener in self._listeners:
+            _check(listener)
         config = self._write_configuration()
         self._process = await asyncio.create_subprocess_exec(
             _executable(), "-c", str(config), stdout=asyncio.subprocess.DEVNULL, stderr=self._log_file()
@@ -186,26 +206,13 @@ class Mosquitto:
         self._write_access_list()
         os.kill(self.pid, signal.SIGHUP)
 
-    def _check_port(self) -> None:
-        # Whoever has the port would answer in Mosquitto's place.
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((self.host, self.port))
-            except OSError as error:
-                raise MosquittoError(
-                    f"Mosquitto cannot listen on {self.host}:{self.port}: {error.strerror}; "
-                    "stop what uses the port or choose another one"
-                ) from error
-
     async def _accepts_connections(self) -> None:
         process = self._process
         while process is not None:
             if process.returncode is not None:
                 raise MosquittoError(f"Mosquitto ended at once ({process.returncode}): {self._last_words()}")
             try:
-                _, writer = await asyncio.open_connection(self.host, self.port)
+                _, writer = await asyncio.open_connection(reached_at(self.host), self.port)
             except OSError:
                 await asyncio.sleep(0.02)
             else:
@@ -222,8 +229,7 @@ class Mosquitto:
         become = "root" if os.geteuid() == 0 else None
         text = configuration(
             self._dir,
-            self.host,
-            self.port,
+            self._listeners,
             passwd=self._credentials.path,
             acl=self._acl(),
             user=become,
@@ -247,6 +253,23 @@ class Mosquitto:
         with contextlib.suppress(OSError):
             return (self._dir / "mosquitto.log").read_text(errors="replace").strip()[-500:]
         return ""
+
+
+def _check(listener: Listener) -> None:
+    """Raises: MosquittoError when somebody has the port, and would answer in Mosquitto's place; TlsError."""
+    if listener.tls is not None:
+        # Mosquitto's own words for it are OpenSSL's.
+        server_context(listener.tls)
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((listener.host, listener.port))
+        except OSError as error:
+            raise MosquittoError(
+                f"Mosquitto cannot listen on {listener}: {error.strerror}; "
+                "stop what uses the port or choose another one"
+            ) from error
 
 
 def _executable() -> str:

@@ -28,6 +28,7 @@ except ImportError as missing:
 from broker.address import MqttAddress
 from broker.bus import Message, Promises, RefusedError, Will, check_sizes
 from broker.filters import is_filter, is_topic, shortened
+from broker.tls import TlsError, client_context, mistrust, speaks_tls
 from contract.errors import ContractError, Reason, TransientError
 
 __all__ = ["ANY_BROKER", "MqttAddress", "MqttBus", "Will"]
@@ -256,14 +257,15 @@ class MqttBus:
         return self._connection is not None
 
     async def __aenter__(self) -> Self:
-        """Connect. Raises: RefusedError for a wrong password, TransientError when no broker answers in time."""
-        self._inbox, self._up = _Inbox(), asyncio.Event()
+        """Connect. Raises: RefusedError for a wrong password or certificate, TransientError when no broker answers."""
+        self._inbox, self._up, self._failure = _Inbox(), asyncio.Event(), ""
         self._slices = asyncio.Semaphore(_SLICES_AT_ONCE)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._connect(forgiving=False)
         except TimeoutError:
-            raise TransientError(f"no MQTT broker answers at {self._address}; is it running?") from None
+            why = f" ({self._failure})" if self._failure else ""
+            raise TransientError(f"no MQTT broker answers at {self._address}{why}; is it running?") from None
         self._keeper = asyncio.create_task(self._keep_connected(), name=f"bus {self._client_id}")
         return self
 
@@ -343,13 +345,37 @@ class MqttBus:
             await self._connect(forgiving=True)
 
     async def _connect(self, *, forgiving: bool) -> None:
-        """Try, with jittered backoff, until it works. A refusal ends it unless `forgiving`: passwords get mended."""
-        retriable = (aiomqtt.MqttError, RefusedError) if forgiving else _is_passing
+        """Try, with jittered backoff, until it works. A refusal ends it unless `forgiving`: mistakes get mended."""
+        retriable = (aiomqtt.MqttError, RefusedError, TlsError) if forgiving else _is_passing
         async for attempt in stamina.retry_context(retriable, attempts=None, timeout=None, wait_max=5.0):
             with attempt:
-                await self._establish()
+                try:
+                    await self._establish()
+                except aiomqtt.MqttError as error:
+                    if not forgiving:
+                        await self._look_into(error)
+                    raise
         self._up.set()
         log.info("bus.connected", extra={"client_id": self._client_id, "broker": str(self._address)})
+
+    async def _look_into(self, error: aiomqtt.MqttError) -> None:
+        """Tell what a person must mend from what passes. Raises: RefusedError."""
+        # aiomqtt hides the cause, but Python keeps it.
+        cause, address = error.__context__, self._address
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            words = mistrust(cause, address.host, address.ca_file)
+            raise RefusedError(f"the broker at {address} is not trusted: {words}") from error
+        if address.tls and isinstance(cause, ssl.SSLError | ConnectionResetError):
+            self._failure = "what listens there does not speak TLS: it may be the port of mqtt://"
+        # Who does not understand the other's first bytes hangs up without a word.
+        if (
+            not address.tls
+            and isinstance(cause, TimeoutError)
+            and await asyncio.to_thread(speaks_tls, address.host, address.port)
+        ):
+            raise RefusedError(
+                f"the broker at {address} speaks TLS on this port: write mqtts://, or take its plain port"
+            )
 
     async def _establish(self) -> None:
         self._epoch += 1
@@ -381,7 +407,7 @@ class MqttBus:
             will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True) if will else None,
             keepalive=_KEEPALIVE_S,
             timeout=_CONNECT_TIMEOUT_S,
-            tls_context=ssl.create_default_context() if self._address.tls else None,
+            tls_context=client_context(self._address.ca_file) if self._address.tls else None,
             # Without it Nagle and delayed acknowledgements hold small packets back for 40 ms.
             socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
         )

@@ -47,6 +47,7 @@ def origin_word(origin: str, say: Words) -> str:
         "emulator": say("emulator"),
         "provisioned": say("provisioned"),
         "replay": say("recording"),
+        "seed": say("made-up past"),
         "http": "HTTP",
     }
     return words.get(origin, origin)

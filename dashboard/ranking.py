@@ -13,8 +13,10 @@ _REPORTING_MS = 5 * 60 * 1000
 
 
 def state_of(device: Device) -> str:
-    """The state for people: a demonstration machine that is silent rests, and is not missed."""
+    """The state for people: machines of the demonstration and of the seed that are silent rest, and are not missed."""
     if device.origin == "demo" and device.state in ("no_data", "healthy"):
+        return "resting"
+    if device.origin == "seed" and device.state == "no_data":
         return "resting"
     return device.state
 

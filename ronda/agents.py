@@ -27,14 +27,21 @@ from cloud.storage.readings import ReadingStore
 from contract.events import ModelPromotedEvent
 from contract.plausibility import Metric
 from detection.model import Model
+from ronda.agent_metrics import AgentMetrics, CountingStore
 from ronda.journal import NotificationJournal
 from ronda.memory import DetectorMemory
 from ronda.parts import Surroundings, clock_ms
 from ronda.settings import SettingsError
+from ronda.tracking import tracking
 
 
 def build(
-    name: str, around: Surroundings, database: Database, instance: str, partitions: Sequence[int] | None
+    name: str,
+    around: Surroundings,
+    database: Database,
+    instance: str,
+    partitions: Sequence[int] | None,
+    metrics: AgentMetrics,
 ) -> Agent:
     """The agent called `name`."""
     makers: Mapping[str, Callable[[], Agent]] = {
@@ -50,7 +57,7 @@ def build(
         "notification": lambda: NotificationAgent(
             _notifier(around), NotificationJournal(database, clock_ms), clock_ms, warm_up=warm_up
         ),
-        "historian": lambda: Historian(ReadingStore(database), HopStore(database), clock_ms),
+        "historian": lambda: Historian(CountingStore(ReadingStore(database), metrics), HopStore(database), clock_ms),
     }
     return makers[name]()
 
@@ -74,7 +81,10 @@ class ModelFiles:
     """Models by their announced address, read beside the event loop."""
 
     def __init__(self, around: Surroundings) -> None:
-        self._artifacts = Artifacts(around.runtime.tracking_uri)
+        settings = around.settings
+        self._artifacts = Artifacts(
+            around.runtime.tracking_uri, settings.mlflow_s3_endpoint_url, tracking(settings).login
+        )
 
     async def load(self, promotion: ModelPromotedEvent) -> Model:
         """The promoted model. Raises: RondaError when its bytes are not what was promoted."""

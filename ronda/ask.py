@@ -12,6 +12,7 @@ import msgspec
 from contract.names import split_address
 from ronda.client import RondaClient
 from ronda.installation import Installation, with_settings
+from ronda.listening import own_trust, own_url
 from ronda.settings import load_settings
 
 
@@ -21,7 +22,7 @@ async def as_admin(data: Path) -> AsyncIterator[RondaClient]:
     installation = Installation(data)
     runtime = installation.runtime()
     secrets = with_settings(installation.secrets(), load_settings())
-    async with RondaClient(f"http://127.0.0.1:{runtime.http_port}") as client:
+    async with RondaClient(own_url(runtime), tls=own_trust(runtime)) as client:
         await client.login("admin", secrets.admin_password)
         yield client
 

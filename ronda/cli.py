@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from contract.errors import RondaError
-from ronda.commands import devices, keeping, looking, running
+from contract.errors import RondaError, TransientError
+from ronda.commands import devices, keeping, looking, preparing, running
+
+# What failed only because something else is away: EX_TEMPFAIL of sysexits.h, which schedulers know.
+TRY_LATER = os.EX_TEMPFAIL
 
 app = typer.Typer(
     name="ronda",
@@ -28,6 +32,7 @@ Settings are environment variables or a `.env` file: see `.env.example`.
 for part in (running, looking, keeping):
     app.add_typer(part.app)
 app.add_typer(devices.app, name="device")
+app.add_typer(preparing.app, name="prepare")
 
 
 @app.callback(invoke_without_command=True)
@@ -49,7 +54,7 @@ def main() -> None:
         app()
     except RondaError as error:
         typer.echo(f"ronda: {error}", err=True)
-        sys.exit(1)
+        sys.exit(TRY_LATER if isinstance(error, TransientError) else 1)
     except ImportError as error:
         # A package of ours names its extra itself.
         typer.echo(f"ronda: {_missing(error) if error.name else error}", err=True)

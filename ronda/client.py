@@ -1,12 +1,14 @@
 """The Python client of Ronda's API: the dashboard and the command ask through it, so permissions are checked once.
 
 In one process with the API: `RondaClient(transport=httpx.ASGITransport(app, raise_app_exceptions=False))`; over the
-network: `RondaClient("https://ronda.example")`. Every answer is the API's JSON as it stands in `/docs`; every refusal
+network: `RondaClient("https://ronda.example")`; with a private authority also
+`tls=ssl.create_default_context(cafile="ca.crt")`. Every answer is the API's JSON as it stands in `/docs`; every refusal
 is an `ApiError` that carries the problem's own words.
 """
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, cast
@@ -50,12 +52,16 @@ class RondaClient:
         *,
         token: TokenSource = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        tls: ssl.SSLContext | None = None,
         timeout_s: float = 30.0,
     ) -> None:
+        """`tls`: whom to trust at https://, by default the usual public authorities."""
         self._token = token
         # A body that never leaves the process is not worth compressing.
         headers = {"accept-encoding": "identity"} if transport is not None else {}
-        self._http = httpx.AsyncClient(base_url=base_url, transport=transport, timeout=timeout_s, headers=headers)
+        self._http = httpx.AsyncClient(
+            base_url=base_url, transport=transport, verify=tls or True, timeout=timeout_s, headers=headers
+        )
 
     async def __aenter__(self) -> Self:
         return self

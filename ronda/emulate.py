@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from broker.address import MqttAddress
 from contract.names import check_device
 from edge.fleet import run_fleet
 from edge.recording import read_recording
@@ -23,7 +22,7 @@ async def run_emulation(data: Path) -> None:
     """Run the machines of the fleet file until told to stop."""
     around = Surroundings("emulator", data)
     installation = Installation(data)
-    await run_fleet(installation.fleet, _door(around), installation.emulator / "devices")
+    await run_fleet(installation.fleet, around.broker(), installation.emulator / "devices")
 
 
 async def run_replay(data: Path, recording: Path, device: str | None, learn_rows: int, speed: float) -> None:
@@ -43,7 +42,7 @@ async def run_replay(data: Path, recording: Path, device: str | None, learn_rows
     print(f"{recording} plays as {SITE}/{name}: {rows} rows at {speed:g} times real speed, learning from {learn_rows}")
     outcome = await play(
         recording,
-        _door(around),
+        around.broker(),
         site=SITE,
         device=name,
         username=added["username"],
@@ -52,12 +51,6 @@ async def run_replay(data: Path, recording: Path, device: str | None, learn_rows
         progress=_tell,
     )
     _tell_end(outcome)
-
-
-def _door(around: Surroundings) -> MqttAddress:
-    if around.runtime.mqtt_url:
-        return MqttAddress.parse(around.runtime.mqtt_url)
-    return MqttAddress(host=around.runtime.mqtt_host, port=around.runtime.mqtt_port)
 
 
 def _asked_name(device: str, taken: set[str]) -> str:

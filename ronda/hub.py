@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from broker.credentials import Credentials, secret_client_id
+from broker.listeners import Listener
 from broker.mqtt import MqttBus, Will
 from cloud.agents.registry import AGENTS, agent_named, client_id
 from cloud.agents.runner import Runner, last_will
 from cloud.storage.database import Database
 from contract.identity import PARTITIONS
 from ronda.agents import build
-from ronda.guards import LOOPBACK, alone, check_port
-from ronda.installation import AGENT_NAMES, Installation, InstallationError
+from ronda.broker_metrics import BrokerCollector
+from ronda.guards import alone, check_port
+from ronda.installation import AGENT_NAMES, Installation, InstallationError, service_passwords
 from ronda.learning import keep_learning
+from ronda.listening import listening, material, mqtt_listeners, place_of
 from ronda.logs import current_agent, set_up_logs
+from ronda.metrics import Metrics, metrics_served
 from ronda.parties import parties
 from ronda.parts import Surroundings, clock_ms
 from ronda.processes import kept_alive, until_told_to_stop
 from ronda.provision import register_machines
 from ronda.settings import load_settings
+from ronda.store import opened_store
 
+if TYPE_CHECKING:
+    from broker.embedded import EmbeddedBroker
+
+# In place of an agent's name: the whole chain in one process, with 148 MB where one agent alone has 111 to 147.
+EVERY = "all"
 ALL_PARTITIONS = f"0-{PARTITIONS - 1}"
 
 
@@ -32,23 +43,27 @@ async def run_hub(data: Path) -> None:
     """Broker, agents and the watch for machines that have run long enough to learn from, until told to stop."""
     around = Surroundings("hub", data)
     installation = Installation(data)
+    metrics = Metrics(data)
     async with contextlib.AsyncExitStack() as stack:
         if around.runtime.broker == "embedded":
             runtime = around.runtime
-            await stack.enter_async_context(
-                embedded_broker(installation, runtime.mqtt_host, runtime.mqtt_port, runtime.agents)
+            plain, further = mqtt_listeners(place_of(runtime), runtime.mqtt_port, runtime.mqtts_port)
+            broker = await stack.enter_async_context(
+                embedded_broker(installation, plain.host, plain.port, runtime.agents, further)
             )
+            metrics.registry.register(BrokerCollector(broker.status))
+        await stack.enter_async_context(metrics_served(around.settings, metrics.page))
         # The broker stays when the database is away: devices hand over what is stored later.
-        work = asyncio.create_task(kept_alive("agents", partial(_agents_at_work, around, installation)))
+        work = asyncio.create_task(kept_alive("agents", partial(_agents_at_work, around, installation, metrics)))
         stack.push_async_callback(_cancel, [work])
         await until_told_to_stop()
 
 
-async def _agents_at_work(around: Surroundings, installation: Installation) -> None:
+async def _agents_at_work(around: Surroundings, installation: Installation, metrics: Metrics) -> None:
     """All agents, each begun again by itself when it fails, and the watch for machines that are due to learn."""
     async with open_database(around) as database:
         await register_machines(installation, database)
-        works = {name: partial(_work, around, database, name, None) for name in around.runtime.agents}
+        works = {name: partial(_work, around, database, metrics, name, None) for name in around.runtime.agents}
         works["learning"] = partial(keep_learning, around, database)
         async with asyncio.TaskGroup() as group:
             for name, work in works.items():
@@ -56,33 +71,55 @@ async def _agents_at_work(around: Surroundings, installation: Installation) -> N
 
 
 async def run_agent(name: str, data: Path | None, partitions: str | None) -> None:
-    """One agent alone, until told to stop. Raises: InstallationError for a name or partitions that are none."""
-    if name not in AGENT_NAMES:
-        raise InstallationError(f"there is no agent {name!r}; there are {', '.join(AGENT_NAMES)}")
+    """One agent alone, or `all` of them, until told to stop.
+
+    Raises: InstallationError for a name or partitions that are none.
+    """
+    if name not in (*AGENT_NAMES, EVERY):
+        raise InstallationError(f"there is no agent {name!r}; there are {', '.join(AGENT_NAMES)}, or {EVERY} of them")
     owned = parse_partitions(partitions)
-    around = Surroundings(f"agent-{name}", data)
+    # All of them answer for what each answers for, and only notification has a secret of its own.
+    around = Surroundings("agent-notification" if name == EVERY else f"agent-{name}", data)
+    if data is not None and name == EVERY:
+        raise InstallationError(f"`ronda up` runs the agents itself; {EVERY} of them is for a host without it")
     if data is not None and name in around.runtime.agents:
         raise InstallationError(f"`ronda up` runs {name} itself; start it with --without {name} to run it here")
-    work = asyncio.create_task(kept_alive(name, partial(_one_at_work, around, name, owned)))
-    await until_told_to_stop()
-    await _cancel([work])
+    metrics = Metrics(data or Path.cwd())
+    async with metrics_served(around.settings, metrics.page):
+        names = AGENT_NAMES if name == EVERY else (name,)
+        works = [
+            asyncio.create_task(kept_alive(each, partial(_one_at_work, around, metrics, each, owned))) for each in names
+        ]
+        await until_told_to_stop()
+        await _cancel(works)
 
 
-async def _one_at_work(around: Surroundings, name: str, partitions: list[int] | None) -> None:
+async def _one_at_work(around: Surroundings, metrics: Metrics, name: str, partitions: list[int] | None) -> None:
     async with open_database(around) as database:
-        await _work(around, database, name, partitions)
+        await _work(around, database, metrics, name, partitions)
 
 
-async def run_broker(data: Path, port: int) -> None:
+async def run_broker(data: Path, listen: str | None, port: int, tls_port: int, *, insecure: bool = False) -> None:
     """The embedded broker alone in the folder `data`, with queues for all agents, until told to stop."""
-    installation = Installation(data)
+    installation, settings = Installation(data), load_settings("broker")
+    place = listening(listen, material(settings, installation), insecure=insecure)
+    plain, further = mqtt_listeners(place, port, tls_port)
     installation.create()
     with alone(installation.root):
-        check_port(LOOPBACK, port, "--mqtt-port")
-        set_up_logs("broker", load_settings().log_level, installation.logs)
-        Credentials(installation.passwd).set_all(installation.secrets().services)
-        async with embedded_broker(installation, LOOPBACK, port, AGENT_NAMES):
-            await until_told_to_stop()
+        check_port(plain.host, port, "--mqtt-port")
+        for listener in further:
+            check_port(listener.host, tls_port, "--mqtts-port")
+        metrics = Metrics(data)
+        set_up_logs("broker", settings.log_level, installation.logs)
+        for warning in place.warned():
+            print(f"note: {warning}", flush=True)
+        common = settings.mqtt_services_secret.get_secret_value()
+        passwords = service_passwords(common) if common else installation.secrets().services
+        Credentials(installation.passwd).set_all(passwords)
+        async with embedded_broker(installation, plain.host, port, AGENT_NAMES, further, passwords) as broker:
+            metrics.registry.register(BrokerCollector(broker.status))
+            async with metrics_served(settings, metrics.page):
+                await until_told_to_stop()
 
 
 def parse_partitions(text: str | None) -> list[int] | None:
@@ -100,16 +137,13 @@ def parse_partitions(text: str | None) -> list[int] | None:
 @contextlib.asynccontextmanager
 async def open_database(around: Surroundings) -> AsyncIterator[Database]:
     """The store, its tables up to date."""
-    database = Database(around.runtime.database_url)
-    await database.open()
-    try:
-        await database.migrate()
+    async with opened_store(around.runtime.database_url, around.settings) as database:
         yield database
-    finally:
-        await database.close()
 
 
-async def _work(around: Surroundings, database: Database, name: str, partitions: list[int] | None) -> None:
+async def _work(
+    around: Surroundings, database: Database, metrics: Metrics, name: str, partitions: list[int] | None
+) -> None:
     """One life of one agent."""
     current_agent.set(name)
     kind = agent_named(name)
@@ -119,18 +153,30 @@ async def _work(around: Surroundings, database: Database, name: str, partitions:
     address = around.mqtt(name)
     plain = client_id(kind, None if partitions is None else instance)
     bus = MqttBus(address, secret_client_id(plain, address.password), will=Will(topic, payload))
-    agent = build(name, around, database, f"{instance}@{since_ms}", partitions)
-    await Runner(agent, bus, clock_ms=clock_ms, instance=instance, since_ms=since_ms, partitions=partitions).run()
+    agent = build(name, around, database, f"{instance}@{since_ms}", partitions, metrics.agents)
+    watch = metrics.agents.of(name)
+    runner = Runner(
+        agent, bus, clock_ms=clock_ms, instance=instance, since_ms=since_ms, partitions=partitions, watch=watch
+    )
+    await runner.run()
 
 
 @contextlib.asynccontextmanager
 async def embedded_broker(
-    installation: Installation, host: str, port: int, agents: Sequence[str]
-) -> AsyncIterator[None]:
-    """The broker of the folder, with a queue for each of `agents` before anybody publishes."""
+    installation: Installation,
+    host: str,
+    port: int,
+    agents: Sequence[str],
+    further: Sequence[Listener] = (),
+    passwords: Mapping[str, str] | None = None,
+) -> AsyncIterator[EmbeddedBroker]:
+    """The broker of the folder, with a queue for each of `agents` before anybody publishes.
+
+    `passwords`: the services', by default those that the folder keeps.
+    """
     from broker.embedded import EmbeddedBroker, QueueSpec, counted
 
-    passwords = installation.secrets().services
+    passwords = passwords or installation.secrets().services
     queues = {
         secret_client_id(client_id(agent), passwords[agent.name]): QueueSpec(agent.name, agent.filters())
         for agent in AGENTS
@@ -143,11 +189,12 @@ async def embedded_broker(
         Credentials(installation.passwd),
         parties(),
         queues,
+        further=further,
     )
     await server.start()
     try:
         async with counted(server.status):
-            yield
+            yield server
     finally:
         await server.stop()
 

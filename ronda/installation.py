@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -14,7 +16,7 @@ from ronda.settings import Settings
 # In the order of the chain; a test holds this to the agents' own declarations.
 AGENT_NAMES = ("acquisition", "validation", "anomaly-detection", "notification", "historian")
 # The parties that log in to the broker, beside the devices.
-SERVICES = (*AGENT_NAMES, "web", "trainer")
+SERVICES = (*AGENT_NAMES, "web", "trainer", "operator")
 
 
 class InstallationError(RondaError):
@@ -48,6 +50,14 @@ class Runtime(msgspec.Struct, kw_only=True):
     broker: str
     agents: list[str]
     mqtt_url: str = ""
+    # Where HTTP and, with TLS, MQTT listen; `insecure`: without TLS although others can reach it.
+    listen: str = "127.0.0.1"
+    insecure: bool = False
+    mqtts_port: int = 8883
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+    # The server's own certificate as PEM: what our own commands trust.
+    certificate: str = ""
 
 
 class Installation:
@@ -59,6 +69,7 @@ class Installation:
         self.mail = self.root / "mail"
         self.postgres = self.root / "postgres"
         self.broker = self.root / "broker"
+        self.tls = self.root / "tls"
         self.passwd = self.broker / "passwd"
         self.emulator = self.root / "emulator"
         self.fleet = self.emulator / "fleet.json"
@@ -136,6 +147,13 @@ class Installation:
             ) from error
 
 
+def folder_of(settings: Settings, data: Path | None) -> Path | None:
+    """The data folder: the one named; else `data`, or none at all where the settings name a database."""
+    if data is None and not settings.database_url.get_secret_value():
+        return Path("data")
+    return data
+
+
 def with_settings(secrets: Secrets, settings: Settings) -> Secrets:
     """The installation's secrets, with those that the administrator set in place of the made ones."""
     given = {
@@ -145,6 +163,12 @@ def with_settings(secrets: Secrets, settings: Settings) -> Secrets:
         "webhook_secret": settings.webhook_secret.get_secret_value(),
     }
     return msgspec.structs.replace(secrets, **{name: value for name, value in given.items() if value})
+
+
+def service_passwords(secret: str) -> dict[str, str]:
+    """Service → password on the broker, all of one secret: who knows one learns nothing of the others (RFC 2104)."""
+    digests = {name: hmac.digest(secret.encode(), f"mqtt:{name}".encode(), "sha256") for name in SERVICES}
+    return {name: base64.urlsafe_b64encode(digest).rstrip(b"=").decode() for name, digest in digests.items()}
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -11,6 +11,7 @@ from typing import Self
 
 from broker.address import MqttAddress
 from broker.credentials import Credentials, secret_client_id
+from broker.listeners import Listener, reached_at
 from broker.mosquitto import Mosquitto
 from broker.mqtt import MqttBus
 from cloud.agents.registry import AGENTS, client_id
@@ -27,11 +28,18 @@ _LOOK_S = 0.5
 class MosquittoPart:
     """The process and the watch over its users."""
 
-    def __init__(self, installation: Installation, host: str, port: int, agents: Sequence[str]) -> None:
+    def __init__(
+        self,
+        installation: Installation,
+        host: str,
+        port: int,
+        agents: Sequence[str],
+        further: Sequence[Listener] = (),
+    ) -> None:
         self._agents = agents
         self._passwords = installation.secrets().services
         self._credentials = Credentials(installation.passwd)
-        self._mosquitto = Mosquitto(installation.broker, host, port, self._credentials, parties())
+        self._mosquitto = Mosquitto(installation.broker, host, port, self._credentials, parties(), further=further)
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -50,7 +58,7 @@ class MosquittoPart:
 
     async def _make_queues(self) -> None:
         """Mosquitto knows a queue from its subscriber's first visit on: pay it before anybody publishes."""
-        address = MqttAddress(host=self._mosquitto.host, port=self._mosquitto.port)
+        address = MqttAddress(host=reached_at(self._mosquitto.host), port=self._mosquitto.port)
         for agent in AGENTS:
             if agent.name in self._agents:
                 password = self._passwords[agent.name]

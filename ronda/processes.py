@@ -16,7 +16,8 @@ log = logging.getLogger("ronda.processes")
 
 # Linux: the kernel signals a child whose parent is gone, however the parent went (prctl(2)).
 _PR_SET_PDEATHSIG = 1
-_SUPERVISOR = "RONDA_SUPERVISOR_PID"
+# Says to a child that it is to end with the process of this id.
+FOLLOW = "RONDA_SUPERVISOR_PID"
 
 # A part that dies at once is started again ever more slowly, up to this pause.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
@@ -106,13 +107,13 @@ class Part:
 
 def followers_environment() -> dict[str, str]:
     """Ours, with the word that the child is to end with us."""
-    return {**os.environ, _SUPERVISOR: str(os.getpid())}
+    return {**os.environ, FOLLOW: str(os.getpid())}
 
 
 def follow_supervisor() -> None:
     """End with the process that started us, even when that is killed with -9. Does nothing when run by hand."""
     # Taken away, since it is not said to our own children.
-    supervisor = os.environ.pop(_SUPERVISOR, None)
+    supervisor = os.environ.pop(FOLLOW, None)
     if supervisor is None or not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -16,8 +18,14 @@ from contract.errors import RondaError
 _GIVEN_AWAY = frozenset({"", "change-me", "changeme", "secret", "password", "admin", "ronda"})
 # HMAC-SHA256 wants a key of its own length (RFC 7518, section 3.2).
 _MINIMUM_SECRET = 32
+_LOCALE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?(\.[\w-]+)?(@\w+)?|C(\.[\w-]+)?")
 # Where Docker and, by a mount of ours, Kubernetes lay secrets as files.
 _SECRETS = Path("/run/secrets")
+# A part in a container has the secrets that it answers for and no others; `ronda up` has them all.
+_ANSWERS_FOR = {
+    "web": frozenset({"API_KEY", "JWT_SECRET", "ADMIN_PASSWORD"}),
+    "agent-notification": frozenset({"WEBHOOK_SECRET"}),
+}
 
 
 class SettingsError(RondaError):
@@ -50,14 +58,19 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int = Field(default=6000, ge=0)
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
+    trusted_proxies: str = ""
 
     mqtt_url: SecretStr = SecretStr("")
     mqtt_ca_file: Path | None = None
+    mqtt_services_secret: SecretStr = SecretStr("")
+    mqtt_password_file: Path | None = None
     database_url: SecretStr = SecretStr("")
     database_pool_size: int = Field(default=5, ge=1, le=100)
     redis_url: SecretStr = SecretStr("")
 
     mlflow_tracking_uri: str = ""
+    mlflow_tracking_username: str = ""
+    mlflow_tracking_password: SecretStr = SecretStr("")
     mlflow_backend_store_uri: SecretStr = SecretStr("")
     mlflow_artifact_root: str = ""
     mlflow_s3_endpoint_url: str = ""
@@ -73,12 +86,16 @@ class Settings(BaseSettings):
     email_smtp_pass: SecretStr = SecretStr("")
     email_from: str = "ronda@localhost"
     email_to: str = "maintenance@localhost"
+    mail_server: str = ""
+    mail_folder: Path | None = None
 
     webhook_url: str = ""
     webhook_secret: SecretStr = SecretStr("")
 
     notification_cooldown_s: int = Field(default=600, ge=0)
     learn_rows: int = Field(default=1800, ge=120)
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    metrics_listen: str = "127.0.0.1"
     prometheus_multiproc_dir: Path | None = None
 
     @field_validator("time_zone")
@@ -90,6 +107,32 @@ class Settings(BaseSettings):
             raise ValueError(f"{name!r} is no zone of the IANA list, such as America/Sao_Paulo") from error
         return name
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        for part in _listed(text):
+            try:
+                ip_network(part)
+            except ValueError as error:
+                raise ValueError(f"{part!r} is neither an IP address nor a network, such as 10.0.0.0/8") from error
+        return text
+
+    @field_validator("mqtt_services_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value()) < _MINIMUM_SECRET:
+            raise ValueError(f"must have at least {_MINIMUM_SECRET} characters, such as from: openssl rand -hex 32")
+        return secret
+
+    @field_validator("language", mode="before")
+    @classmethod
+    def _first_spoken(cls, value: object) -> object:
+        """Desktops set LANGUAGE to a list of locales, such as `pt_BR:pt:en` (GNU gettext): the first that we speak."""
+        locales = str(value).split(":")
+        if not all(map(_LOCALE.fullmatch, locales)):
+            return value
+        return next((spoken for locale in locales if (spoken := locale[:2]) in {"en", "pt"}), "en")
+
     @field_validator("webhook_url")
     @classmethod
     def _http_address(cls, url: str) -> str:
@@ -97,11 +140,28 @@ class Settings(BaseSettings):
             raise ValueError("must be an http:// or https:// address")
         return url
 
-    def check_secrets(self) -> None:
-        """In production nothing starts on a secret that anybody could know. Raises: SettingsError naming each."""
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_address(cls, url: SecretStr) -> SecretStr:
+        if (value := url.get_secret_value()) and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must be a redis://, rediss:// (TLS) or unix:// address")
+        return url
+
+    @property
+    def proxies(self) -> list[str]:
+        """The addresses and networks of the proxies in front, whose word on the client counts."""
+        return _listed(self.trusted_proxies)
+
+    def check_secrets(self, part: str | None = None) -> None:
+        """In production nothing starts on a secret that anybody could know. Raises: SettingsError naming each.
+
+        `part`: the one that runs alone, and answers for its own secrets only.
+        """
         if self.env != "production":
             return
-        weak = [name for name, value in self._secrets().items() if _is_weak(name, value)]
+        secrets = self._secrets()
+        asked = secrets if part is None else _ANSWERS_FOR.get(part, frozenset()) & secrets.keys()
+        weak = [name for name in secrets if name in asked and _is_weak(name, secrets[name])]
         if weak:
             raise SettingsError(
                 f"ENV=production, but {', '.join(weak)} {'is' if len(weak) == 1 else 'are'} empty, a default or too "
@@ -124,17 +184,21 @@ class Settings(BaseSettings):
         return secrets
 
 
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _is_weak(name: str, value: str) -> bool:
     return value.lower() in _GIVEN_AWAY or (name == "JWT_SECRET" and len(value) < _MINIMUM_SECRET)
 
 
-def load_settings() -> Settings:
-    """The settings in force. Raises: SettingsError with one line per impossible value."""
+def load_settings(part: str | None = None) -> Settings:
+    """The settings in force, for the `part` that runs alone or for all. Raises: SettingsError, a line per mistake."""
     try:
         settings = Settings()
     except ValidationError as error:
         raise SettingsError(_plain(error)) from error
-    settings.check_secrets()
+    settings.check_secrets(part)
     return settings
 
 

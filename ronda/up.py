@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -17,14 +18,18 @@ from typing import Literal
 import msgspec
 
 from broker.credentials import Credentials
+from broker.listeners import bracketed, is_every, reached_at
 from cloud.storage.postgres import EmbeddedPostgres
 from contract.errors import RondaError
+from ronda.certs import main_address
 from ronda.fleet import RESTED, write_fleet
 from ronda.guards import LOOPBACK, alone, check_agents, check_database, check_port, check_settings, free_port
 from ronda.installation import Installation, InstallationError, Runtime, Secrets, with_settings
+from ronda.listening import Listening, listening, material, mqtt_listeners, own_trust, own_url, shown_certificate
 from ronda.logs import set_up_logs
 from ronda.processes import Part, until_told_to_stop
 from ronda.settings import Settings
+from ronda.tracking import tracking
 
 # Beyond this something is wrong that waiting does not mend.
 READY_TIMEOUT_S = 180.0
@@ -47,6 +52,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     broker: Literal["embedded", "mosquitto"]
     devices: int
     without: tuple[str, ...]
+    listen: str | None = None
+    mqtts_port: int = 8883
+    insecure: bool = False
 
 
 class Up:
@@ -64,12 +72,11 @@ class Up:
         """Until Ctrl-C. Raises: RondaError with one clear line when it cannot start."""
         agents = check_agents(self._options.without)
         check_settings(self._settings)
+        self._place = self._where()
         self._installation.create()
         with alone(self._installation.root):
             set_up_logs("up", self._settings.log_level, self._installation.logs)
-            check_port(LOOPBACK, self._options.http_port, "--http-port")
-            if not self._settings.mqtt_url.get_secret_value():
-                check_port(LOOPBACK, self._options.mqtt_port, "--mqtt-port")
+            self._check_ports()
             stop = asyncio.create_task(until_told_to_stop(STOP_WITHIN_S))
             async with contextlib.AsyncExitStack() as stack:
                 start = asyncio.create_task(self._start(stack, agents))
@@ -85,10 +92,10 @@ class Up:
     async def _start(self, stack: contextlib.AsyncExitStack, agents: list[str]) -> None:
         secrets = with_settings(self._installation.secrets(), self._settings)
         self._say(f"Ronda starts in {self._installation.root}")
-        for warning in self._settings.warnings():
+        for warning in [*self._settings.warnings(), *self._place_warnings()]:
             self._say(f"  note: {warning}")
         data = ["--data", str(self._installation.root)]
-        if not self._settings.mlflow_tracking_uri and not (self._installation.mlflow / "mlflow.db").exists():
+        if not tracking(self._settings).uri and not (self._installation.mlflow / "mlflow.db").exists():
             # The slowest step of a first start: begun before everything else, beside everything else.
             await self._part(stack, "trainer", ["train", "--first", *data])
         Credentials(self._installation.passwd).set_all(secrets.services)
@@ -99,7 +106,7 @@ class Up:
         runtime = self._runtime(database_url, agents)
         self._installation.announce(runtime)
         stack.callback(self._installation.retract)
-        await self._mosquitto(stack, agents)
+        await self._mosquitto(stack, runtime)
         await self._part(stack, "hub", ["hub", *data], keep=True)
         await self._part(stack, "web", ["api", *data], keep=True)
         if own_broker:
@@ -122,17 +129,19 @@ class Up:
         self._step("database", f"PostgreSQL on {url.rpartition('@')[2]}")
         return url
 
-    async def _mosquitto(self, stack: contextlib.AsyncExitStack, agents: list[str]) -> None:
+    async def _mosquitto(self, stack: contextlib.AsyncExitStack, runtime: Runtime) -> None:
+        plain, further = mqtt_listeners(self._place, runtime.mqtt_port, runtime.mqtts_port)
+        where = " and ".join(map(str, (plain, *further)))
         if self._settings.mqtt_url.get_secret_value():
             self._step("broker", "as MQTT_URL says")
         elif self._options.broker == "mosquitto":
             from ronda.mosquitto import MosquittoPart  # brings the agents' declarations, which nothing else here needs
 
-            mosquitto = MosquittoPart(self._installation, LOOPBACK, self._options.mqtt_port, agents)
+            mosquitto = MosquittoPart(self._installation, plain.host, plain.port, runtime.agents, further)
             await stack.enter_async_context(mosquitto)
-            self._step("broker", f"Mosquitto on {LOOPBACK}:{self._options.mqtt_port}")
+            self._step("broker", f"Mosquitto on {where}")
         else:
-            self._step("broker", f"embedded, in the hub, on {LOOPBACK}:{self._options.mqtt_port}")
+            self._step("broker", f"embedded, in the hub, on {where}")
 
     async def _part(
         self, stack: contextlib.AsyncExitStack, name: str, arguments: list[str], *, keep: bool = False
@@ -147,10 +156,10 @@ class Up:
 
     async def _until_ready(self, runtime: Runtime) -> None:
         """Wait for `/readyz`, telling what is still missing each time that changes."""
-        told = ""
+        told, url, trust = "", f"{own_url(runtime)}/readyz", own_trust(runtime)
         give_up = time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < give_up:
-            ready, missing = await asyncio.to_thread(ask_readiness, f"http://{LOOPBACK}:{runtime.http_port}/readyz")
+            ready, missing = await asyncio.to_thread(ask_readiness, url, trust)
             if ready:
                 return
             if dying := next((part for part in self._parts if part.restarts >= RESTARTS_BEFORE_READY), None):
@@ -166,24 +175,52 @@ class Up:
 
     def _runtime(self, database_url: str, agents: list[str]) -> Runtime:
         settings = self._settings
-        base_url = settings.api_base_url or f"http://{LOOPBACK}:{self._options.http_port}"
+        place = self._place
+        base_url = settings.api_base_url or f"{place.scheme}://{bracketed(self._outward())}:{self._options.http_port}"
         own_mail = not settings.email_smtp_host
         return Runtime(
             pid=os.getpid(),
             base_url=base_url,
             http_port=self._options.http_port,
-            mqtt_host=LOOPBACK,
+            mqtt_host=reached_at(place.plain_mqtt),
             mqtt_port=self._options.mqtt_port,
             mqtt_url=settings.mqtt_url.get_secret_value(),
             database_url=database_url,
-            tracking_uri=settings.mlflow_tracking_uri or self._installation.own_tracking_uri,
+            tracking_uri=tracking(settings).uri or self._installation.own_tracking_uri,
             artifact_root=settings.mlflow_artifact_root or self._installation.own_artifact_root,
             smtp_host=LOOPBACK if own_mail else settings.email_smtp_host,
             smtp_port=free_port(LOOPBACK) if own_mail else settings.email_smtp_port,
             own_mail=own_mail,
             broker="external" if settings.mqtt_url.get_secret_value() else self._options.broker,
             agents=agents,
+            listen=place.address,
+            insecure=place.insecure,
+            mqtts_port=self._options.mqtts_port,
+            tls_cert_file=str(place.tls.certificate) if place.tls else "",
+            tls_key_file=str(place.tls.key) if place.tls else "",
+            certificate=shown_certificate(place.tls),
         )
+
+    def _where(self) -> Listening:
+        tls = material(self._settings, self._installation)
+        return listening(self._options.listen, tls, insecure=self._options.insecure)
+
+    def _outward(self) -> str:
+        """The address by which others come, or this machine alone where nobody else can."""
+        return main_address() if is_every(self._place.address) else self._place.address
+
+    def _place_warnings(self) -> list[str]:
+        # An administrator's own certificate has its own names, and API_BASE_URL says them.
+        made_here = self._place.tls is not None and self._installation.tls in self._place.tls.certificate.parents
+        return self._place.warned([self._outward()] if made_here else [])
+
+    def _check_ports(self) -> None:
+        plain, further = mqtt_listeners(self._place, self._options.mqtt_port, self._options.mqtts_port)
+        check_port(self._place.address, self._options.http_port, "--http-port")
+        if not self._settings.mqtt_url.get_secret_value():
+            check_port(plain.host, plain.port, "--mqtt-port")
+            for listener in further:
+                check_port(listener.host, listener.port, "--mqtts-port")
 
     def _step(self, what: str, text: str) -> None:
         self._say(f"  {time.monotonic() - self._began:5.1f} s  {what:<10} {text}")
@@ -195,7 +232,10 @@ class Up:
     def _mqtt_words(self) -> str:
         if self._settings.mqtt_url.get_secret_value():
             return "as MQTT_URL says"
-        return f"{LOOPBACK}:{self._options.mqtt_port}; `ronda device add SITE/DEVICE` makes a user and its password"
+        plain, further = mqtt_listeners(self._place, self._options.mqtt_port, self._options.mqtts_port)
+        tls = "".join(f"mqtts://{bracketed(self._outward())}:{listener.port} and " for listener in further)
+        host = bracketed(self._outward()) if self._place.insecure else plain.host
+        return f"{tls}mqtt://{host}:{plain.port}; `ronda device add SITE/DEVICE` makes a user and its password"
 
     def _welcome(self, runtime: Runtime, secrets: Secrets) -> None:
         self._say(
@@ -218,10 +258,10 @@ async def _keep_database(postgres: EmbeddedPostgres) -> None:
         await asyncio.sleep(RESTART_PAUSE_S)
 
 
-def ask_readiness(url: str) -> tuple[bool, str]:
+def ask_readiness(url: str, trust: ssl.SSLContext | None) -> tuple[bool, str]:
     """(ready, what is missing in words); not ready and nothing to say while nobody answers."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own loopback address
+        with urllib.request.urlopen(url, timeout=5, context=trust) as answer:  # noqa: S310  # our own address
             return answer.status == 200, ""
     except urllib.error.HTTPError as refusal:
         with contextlib.suppress(ValueError, AttributeError):

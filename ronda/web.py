@@ -26,6 +26,7 @@ from cloud.notifications.mailserver import MailServer
 from cloud.storage.anomalies import AnomalyStore
 from cloud.storage.database import Database
 from cloud.storage.devices import DeviceStore
+from cloud.storage.ended_tokens import EndedTokenStore
 from cloud.storage.hops import HopStore
 from cloud.storage.notifications import NotificationStore
 from cloud.storage.promotions import PromotionStore
@@ -34,26 +35,34 @@ from cloud.storage.readings import ReadingStore
 from cloud.storage.users import UserStore
 from dashboard.app import create_dashboard
 from ronda.client import RondaClient
-from ronda.guards import LOOPBACK, check_port
+from ronda.guards import check_port
 from ronda.hub import open_database
+from ronda.listening import listening, material, place_of
+from ronda.metrics import metrics_served
 from ronda.parts import Surroundings, clock_ms
 from ronda.processes import until_told_to_stop
+from ronda.serving import server_config
 from ronda.settings import SettingsError
 
 ADMIN = "admin"
 ADMIN_SCOPES = ("ingest:write", "simulate:write", "data:read", "devices:write")
-# Live pages hold a connection each; they reconnect by themselves, so nobody waits for them at the end.
-_GRACE_S = 2
 # A broker that has not let a new device in by then has not read its password file.
 _ADMITTED_WITHIN_S = 5.0
 _ASYNCAPI = Path(__file__).parents[1] / "contract" / "generated" / "asyncapi.yaml"
 
 
-async def run_web(data: Path | None, http_port: int | None) -> None:
-    """Serve until told to stop."""
+async def run_web(
+    data: Path | None, http_port: int | None, listen: str | None = None, *, insecure: bool = False
+) -> None:
+    """Serve until told to stop. `listen`: an address in place of the one that `ronda up` chose, or the loopback one."""
     around = Surroundings("web", data)
     port = around.runtime.http_port if http_port is None else http_port
-    check_port(LOOPBACK, port, "--http-port")
+    place = place_of(around.runtime)
+    if listen is not None:
+        place = listening(listen, material(around.settings, around.installation), insecure=insecure)
+    for warning in place.warned():
+        print(f"note: {warning}", flush=True)
+    check_port(place.address, port, "--http-port")
     if missing := [name for name, value in _needed(around).items() if not value]:
         raise SettingsError(f"without --data, {' and '.join(missing)} must be set too")
     async with contextlib.AsyncExitStack() as stack:
@@ -65,14 +74,10 @@ async def run_web(data: Path | None, http_port: int | None) -> None:
             MqttBus(around.mqtt("web"), f"{SERVICE_PREFIX}web-{uuid.uuid4().hex[:16]}", persistent=False)
         )
         app = application(around, database, bus, mailbox)
-        config = uvicorn.Config(
-            app,
-            host=LOOPBACK,
-            port=port,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=_GRACE_S,
-        )
+        if around.installation is None:
+            # `ronda up` needs no second address: Prometheus is on the same machine, and the hub has the port.
+            await stack.enter_async_context(metrics_served(around.settings, app.state.services.exposition))
+        config = server_config(app, place, port, around.settings.proxies)
         server = uvicorn.Server(config)
         # We decide when to stop, and what is closed before and after.
         server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]  # no setting for it
@@ -89,12 +94,13 @@ def _needed(around: Surroundings) -> dict[str, str]:
 
 def application(around: Surroundings, database: Database, bus: MqttBus, mailbox: Mailbox | None) -> FastAPI:
     """The API with the dashboard on it."""
-    credentials = Credentials(around.installation.passwd if around.installation else Path("passwd"))
+    credentials = Credentials(_password_file(around))
     api = create_api(
         Parts(
-            auth=AuthSettings(jwt_secret=around.secrets.jwt_secret, api_key=around.secrets.api_key or None),
+            auth=_auth(around),
             bus=bus,
             users=UserStore(database),
+            ended_tokens=EndedTokenStore(database),
             credentials=credentials,
             admitted=partial(_until_admitted, around),
             devices=DeviceStore(database),
@@ -113,6 +119,8 @@ def application(around: Surroundings, database: Database, bus: MqttBus, mailbox:
             clock_ms=clock_ms,
             new_id=lambda: uuid.uuid4().hex,
             metrics_directory=around.settings.prometheus_multiproc_dir,
+            rate_limit_per_minute=around.settings.rate_limit_per_minute,
+            redis_url=around.settings.redis_url.get_secret_value(),
         )
     )
     # Within the process, and still through the API's own doors: permissions are checked in one place.
@@ -122,9 +130,25 @@ def application(around: Surroundings, database: Database, bus: MqttBus, mailbox:
     return api
 
 
+def _auth(around: Surroundings) -> AuthSettings:
+    before = around.settings.jwt_previous_secrets.get_secret_value().split(",")
+    return AuthSettings(
+        jwt_secret=around.secrets.jwt_secret,
+        previous_secrets=[secret.strip() for secret in before if secret.strip()],
+        api_key=around.secrets.api_key or None,
+    )
+
+
+def _password_file(around: Surroundings) -> Path:
+    """The broker's, where devices are added."""
+    if around.installation is not None:
+        return around.installation.passwd
+    return around.settings.mqtt_password_file or Path("passwd")
+
+
 async def _until_admitted(around: Surroundings, user: str, password: str) -> None:
     """Try the new credentials ourselves: Mosquitto reads its password file a moment after it changed."""
-    if around.runtime.broker == "external":
+    if around.runtime.broker == "external" and around.settings.mqtt_password_file is None:
         # Its users are its administrator's business.
         return
     address = around.mqtt("web").with_user(user, password)
@@ -137,8 +161,13 @@ async def _until_admitted(around: Surroundings, user: str, password: str) -> Non
 @contextlib.asynccontextmanager
 async def _mail(around: Surroundings) -> AsyncIterator[Mailbox | None]:
     """The local mail server where no other is set; it listens before anything can want to send."""
-    if around.installation is None or not around.runtime.own_mail:
+    if not around.runtime.own_mail:
         yield None
+        return
+    if around.installation is None:
+        # `ronda mail` receives into it, as a part of its own.
+        folder = around.settings.mail_folder
+        yield None if folder is None else Mailbox(folder)
         return
     mailbox = Mailbox(around.installation.mail)
     server = MailServer(mailbox, now_ms=lambda: int(clock_ms()), port=around.runtime.smtp_port)

@@ -17,6 +17,7 @@ from broker.embedded.counters import Status
 from broker.embedded.exchange import Exchange
 from broker.embedded.log import Log
 from broker.embedded.server import Server
+from broker.listeners import Listener
 from contract.access import Party
 from contract.errors import RondaError
 
@@ -51,10 +52,13 @@ class EmbeddedBroker:
         parties: Sequence[Party],
         queues: Mapping[str, QueueSpec],
         *,
+        further: Sequence[Listener] = (),
         limits: Limits | None = None,
         now_s: Callable[[], float] = time.time,
     ) -> None:
+        """`host` and `port` are those of the plain listener; `further` ones may have TLS."""
         self.host, self.port = host, port
+        self._further = further
         self._credentials, self._queues = credentials, dict(queues)
         self._log = Log(data_dir / "broker.sqlite")
         self._rules, self._limits, self._now_s = AccessRules(parties), limits or Limits(), now_s
@@ -64,7 +68,8 @@ class EmbeddedBroker:
     async def start(self) -> None:
         """Restore what was kept, make the declared queues, then listen; `port` is then the real one.
 
-        Raises: EmbeddedBrokerError when the port is taken, LogError when the folder cannot be used.
+        Raises: EmbeddedBrokerError when a port is taken, LogError when the folder cannot be used, TlsError when a
+        certificate cannot.
         """
         # Its prose about every connection says less than our own events.
         logging.getLogger("amqtt").setLevel(logging.ERROR)
@@ -72,19 +77,28 @@ class EmbeddedBroker:
         try:
             self._exchange = Exchange(self._log, self._rules, self._limits, self._now_s)
             self._exchange.restore(self._queues)
-            self._server = Server(self.host, self.port, self._credentials, self._exchange)
+            listeners = [Listener(self.host, self.port), *self._further]
+            self._server = Server(listeners, self._credentials, self._exchange)
             await self._server.start()
         except BaseException as error:
-            self._server = None
+            server, self._server = self._server, None
+            if server is not None:
+                await server.close_listeners()
             await self._log.close()
             if isinstance(error, BrokerError):
                 raise EmbeddedBrokerError(
-                    f"the broker cannot listen on {self.host}:{self.port}: {error.__cause__ or error}; "
+                    f"the broker cannot listen on {' and '.join(map(str, listeners))}: {error.__cause__ or error}; "
                     "stop what uses the port or choose another one"
                 ) from error
             raise
         self.port = self._server.port
-        log.info("broker.started", extra={"host": self.host, "port": self.port, "queues": len(self._queues)})
+        log.info(
+            "broker.started",
+            extra={
+                "listeners": [str(Listener(self.host, self.port)), *map(str, self._further)],
+                "queues": len(self._queues),
+            },
+        )
 
     async def stop(self) -> None:
         """Close all connections, write what is left, release the port and the folder."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from amqtt.broker import Broker
@@ -28,10 +31,12 @@ from broker.embedded.packets import MalformedError
 from broker.embedded.plugins import plugins
 from broker.embedded.streams import PacketReader, PacketWriter
 from broker.filters import shortened
+from broker.listeners import Listener
+from broker.tls import server_context
 
 log = logging.getLogger("ronda.broker.server")
 
-# From the connection to its CONNECT.
+# From the connection to its CONNECT, and before it for the handshake of TLS.
 _HANDSHAKE_S = 10.0
 # How soon a revoked user is cut off, and a vanished client noticed.
 _SWEEP_S = 0.5
@@ -58,14 +63,17 @@ _STOP_TIMEOUT_S = 2.0
 class Server(Broker):  # type: ignore[misc]  # amqtt publishes no types
     """The broker behind `EmbeddedBroker`: amqtt's sockets and handshake over our exchange."""
 
-    def __init__(self, host: str, port: int, credentials: Credentials, exchange: Exchange) -> None:
-        bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    def __init__(self, listeners: Sequence[Listener], credentials: Credentials, exchange: Exchange) -> None:
+        """The first listener's port is `port`. Raises: TlsError for a certificate that cannot be used."""
+        # amqtt calls the one that it takes its settings from `default`.
+        named = dict(zip(("default", *map(str, listeners[1:])), listeners, strict=True))
         super().__init__(
             {
-                "listeners": {"default": {"type": "tcp", "bind": bind}},
+                "listeners": {name: {"type": "tcp", "bind": str(one)} for name, one in named.items()},
                 "plugins": plugins(credentials, exchange.rules),
             }
         )
+        self._tls = {name: server_context(one.tls) for name, one in named.items() if one.tls is not None}
         self._credentials, self._exchange = credentials, exchange
         self._known = credentials.hashes()
         self._stopping = False
@@ -77,6 +85,30 @@ class Server(Broker):  # type: ignore[misc]  # amqtt publishes no types
         """The port that is listened on."""
         number: int = self._servers["default"].instance.sockets[0].getsockname()[1]
         return number
+
+    async def _create_server_instance(
+        self,
+        listener_name: str,
+        listener_type: Any,  # noqa: ARG002  # amqtt's signature; all of ours are TCP
+        address: str | None,
+        port: int,
+        ssl_context: ssl.SSLContext | None,  # noqa: ARG002  # amqtt's own would ask every client for a certificate
+    ) -> asyncio.Server:
+        """Listen on one address, with our own TLS where it has some."""
+        context = self._tls.get(listener_name)
+        return await asyncio.start_server(
+            partial(self.stream_connected, listener_name=listener_name),
+            address,
+            port,
+            reuse_address=True,
+            ssl=context,
+            ssl_handshake_timeout=_HANDSHAKE_S if context else None,
+        )
+
+    async def close_listeners(self) -> None:
+        """Free the ports that are open already, after a start that failed."""
+        for server in self._servers.values():
+            await server.close_instance()
 
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -17,6 +18,7 @@ import stamina
 
 from broker.bus import Bus, Message
 from cloud.agents.agent import Agent, Input, RawTelemetry, subscription
+from cloud.agents.watch import Watch
 from contract.codec import decode_events, encode_events, is_retained, topic_filter
 from contract.errors import ContractError, Reason, RondaError, TransientError
 from contract.events import (
@@ -57,6 +59,7 @@ class Runner:
         instance: str,
         since_ms: int,
         partitions: Sequence[int] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._agent = agent
         self._bus = bus
@@ -64,6 +67,7 @@ class Runner:
         self._instance = instance
         self._since_ms = since_ms
         self._partitions = partitions
+        self._watch = watch or Watch()
         self._kinds = {_family(subscription(kind)): kind for kind in agent.consumes}
 
     async def run(self) -> None:
@@ -73,9 +77,11 @@ class Runner:
             await self._bus.subscribe(*self._agent.filters(self._partitions))
             await self._announce(AgentState.ONLINE)
             log.info("agent.started", extra={"filters": self._agent.filters(self._partitions)[:4]})
+            self._watch.began()
             try:
                 await self._work()
             finally:
+                self._watch.ended()
                 await self._leave()
 
     async def _work(self) -> None:
@@ -91,6 +97,7 @@ class Runner:
                     await self._take(messages)
                 if loop.time() >= due:
                     due, ticks = loop.time() + TICK_S, ticks + 1
+                    self._watch.began()
                     await self._publish(await self._retried(self._agent.tick))
                     if ticks % HEARTBEAT_TICKS == 0:
                         await self._announce(AgentState.ONLINE)
@@ -100,6 +107,7 @@ class Runner:
 
     async def _take(self, messages: Sequence[Message]) -> None:
         """The input is acknowledged only after its outputs were: a crash in between redelivers it."""
+        self._watch.took(len(messages))
         inputs: list[Input] = []
         refused: list[Event] = []
         for message in messages:
@@ -107,8 +115,9 @@ class Runner:
                 inputs.extend(self._decode(message))
             except ContractError as error:
                 refused.append(self._undecodable(message, error))
-        await self._publish([*refused, *(await self._handle(inputs) if inputs else ())])
+        await self._publish([*refused, *(await self._watched(inputs) if inputs else ())])
         await self._bus.acknowledge(messages)
+        self._watch.acknowledged(len(messages))
 
     def _decode(self, message: Message) -> Sequence[Input]:
         kind = self._kinds.get(_family(message.topic))
@@ -117,6 +126,13 @@ class Runner:
         if issubclass(kind, RawTelemetry):
             return [RawTelemetry(message.topic, message.payload, int(self._clock_ms()))]
         return decode_events(kind, message.payload)
+
+    async def _watched(self, inputs: Sequence[Input]) -> Sequence[Event]:
+        # Finer than the loop's own clock, which uvloop keeps in milliseconds.
+        began = time.perf_counter()
+        outputs = await self._handle(inputs)
+        self._watch.handled(inputs, outputs, time.perf_counter() - began, self._clock_ms())
+        return outputs
 
     async def _handle(self, inputs: Sequence[Input]) -> Sequence[Event]:
         try:
@@ -142,6 +158,7 @@ class Runner:
         passing = [event for event in events if not is_retained(type(event))]
         await self._bus.publish(encode_events(passing))
         await self._bus.publish(encode_events(kept), retain=True)
+        self._watch.published(events)
         for event in events:
             if isinstance(event, _LOGGED):
                 _log(event)

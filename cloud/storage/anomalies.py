@@ -58,6 +58,12 @@ class AnomalyStore:
             await save(connection, states)
         return new
 
+    async def keep_past(self, events: Sequence[AnomalyDetectedEvent]) -> None:
+        """Write events of long ago in order, all or nothing, and tell nobody: there is no message to publish."""
+        async with self._database.begin() as connection:
+            for event in events:
+                await _write(connection, event)
+
     async def get(self, anomaly_id: str) -> AnomalyRecord | None:
         """One anomaly, or None."""
         found = await self._found(select(Anomaly.__table__).where(Anomaly.anomaly_id == anomaly_id))

@@ -16,6 +16,8 @@ from contract.plausibility import Metric
 
 # A device that nobody added by name got its password from `device add`, or it could not have spoken.
 _UNNAMED_ORIGIN = "provisioned"
+# Machines of a past that was made up: nobody waits for their readings, and nothing is learned from them by itself.
+SEED_ORIGIN = "seed"
 
 
 class DeviceRecord(msgspec.Struct, frozen=True, kw_only=True):

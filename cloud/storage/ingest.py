@@ -14,6 +14,8 @@ from cloud.storage.metric_order import metric_order
 from cloud.storage.seqs import NOTHING, Accounted, multirange
 from contract.events import ReadingRejectedEvent, ValidatedDataEvent, Watermark
 
+_DAY_MS = 24 * 60 * 60 * 1000
+
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """What one call stored.
@@ -33,6 +35,8 @@ async def ingest(
     connection: Connection, validated: Sequence[ValidatedDataEvent], rejected: Sequence[ReadingRejectedEvent]
 ) -> Stored:
     """Store and account for everything, inside the caller's transaction."""
+    # First of all: who waits here for another Historian to make a month must not hold a boot that the other wants.
+    await sql.make_room(connection, {at_ms // _DAY_MS for block in validated for at_ms in block.measured_at_ms})
     touched = _touched(validated, rejected)
     order = await metric_order(connection, validated)
     boots = await sql.lock_boots(connection, {key: touch.first_seen_ms for key, touch in touched.items()})

@@ -38,6 +38,21 @@ class BootState(NamedTuple):
     accounted: Accounted
 
 
+async def make_room(connection: Connection, days: Iterable[int]) -> None:
+    """Have a place for readings of these days (since 1970), and the table that they are copied through.
+
+    In one round trip: as a rule there is nothing to do.
+    """
+    if not (wanted := sorted(days)):
+        return
+    await connection.execute(
+        f"""
+        SELECT readings_make_room('{{{",".join(map(str, wanted))}}}');
+        CREATE TEMP TABLE IF NOT EXISTS staged (LIKE readings) ON COMMIT DELETE ROWS
+        """
+    )
+
+
 async def lock_boots(connection: Connection, first_seen: Mapping[BootKey, int]) -> dict[BootKey, Accounted]:
     """Take the boots' row locks, always in the same order so that two Historians never wait for each other.
 
@@ -97,10 +112,12 @@ async def look_up(connection: Connection, identities: Iterable[Identity]) -> dic
 
 
 async def insert_readings(connection: Connection, rows: Sequence[Row]) -> dict[BootKey, int]:
-    """COPY through a staging table, so that a row that is there already is absorbed. Returns how many were new."""
+    """COPY through the staging table, so that a row that is there already is absorbed. Returns how many were new.
+
+    `make_room` came before.
+    """
     if not rows:
         return {}
-    await connection.execute("CREATE TEMP TABLE IF NOT EXISTS staged (LIKE readings) ON COMMIT DELETE ROWS")
     await connection.copy_records_to_table("staged", records=rows, columns=Row._fields)
     columns = ", ".join(f'"{name}"' for name in Row._fields)
     counts = await connection.fetch(

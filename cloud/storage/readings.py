@@ -11,6 +11,7 @@ from sqlalchemy import Select, func, select, text, tuple_
 
 from cloud.storage import reading_queries as sql
 from cloud.storage.database import Database
+from cloud.storage.devices import SEED_ORIGIN
 from cloud.storage.ingest import Stored, ingest
 from cloud.storage.reading_blocks import (
     LastSeen,
@@ -136,13 +137,13 @@ class ReadingStore:
             return {(site, device): LastSeen(measured_at_ms=at, received_at_ms=by) for site, device, at, by in rows}
 
     async def devices_ready_to_learn(self, default_rows: int) -> list[Learner]:
-        """Devices without a model that have enough readings for their first; revoked ones are left alone."""
+        """Devices without a model that have enough readings for their first; revoked and seeded ones are left alone."""
         need = func.coalesce(Device.learn_rows, default_rows)
         promoted = select(Promotion).where(Promotion.site == Device.site, Promotion.device == Device.device)
         ready = (
             select(Device.site, Device.device, need.label("learn_rows"), func.sum(Boot.stored).label("stored"))
             .join(Boot, (Boot.site == Device.site) & (Boot.device == Device.device))
-            .where(Device.revoked_at_ms.is_(None), ~promoted.exists())
+            .where(Device.revoked_at_ms.is_(None), Device.origin != SEED_ORIGIN, ~promoted.exists())
             .group_by(Device.site, Device.device)
             .having(func.sum(Boot.stored) >= need)
             .order_by(Device.site, Device.device)

@@ -252,3 +252,13 @@ class User(Base):
     scopes: Mapped[list[str]]
     devices: Mapped[list[str]]
     created_at_ms: Mapped[int]
+
+
+class EndedToken(Base):
+    """A token whose owner logged out before its end; of no interest after that."""
+
+    __tablename__ = "ended_tokens"
+
+    token_id: Mapped[str] = mapped_column(primary_key=True)
+    ended_at_ms: Mapped[int] = mapped_column(index=True)
+    expires_at_ms: Mapped[int]

@@ -21,6 +21,8 @@ from ronda.client import ApiError
 _LOOK_MS = 1000
 DEFAULT_FAULT = "bearing_wear"
 NOT_FOUND = 404
+# Drawn by `make load`.
+LOAD_PROOF = "/ui/assets/load-proof.png"
 
 Run = dict[str, Any]
 
@@ -48,6 +50,10 @@ async def show(reader: Reader, *, query: Mapping[str, str]) -> tuple[str, Child]
             className="page-title actions",
         ),
         html.Div(golden_view.before(say), id="round", **aria(live="polite", busy="false")),
+        html.P(
+            html.A(say("What this path carried under load"), href=LOAD_PROOF, target="_blank", className="t2"),
+            className="s12",
+        ),
     ]
 
 

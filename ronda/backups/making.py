@@ -31,7 +31,8 @@ from ronda.backups.manifest import Manifest, Table
 from ronda.backups.places import Chosen, Place, place_at
 from ronda.backups.registry import dump_registry
 from ronda.backups.tables import SNAPSHOT, dump
-from ronda.backups.whereabouts import Whereabouts, folder_of, whereabouts_of_running
+from ronda.backups.whereabouts import Whereabouts, whereabouts_of_running
+from ronda.installation import folder_of
 from ronda.parts import clock_ms, tell_libraries
 from ronda.settings import load_settings
 

@@ -27,9 +27,9 @@ from ronda.backups.manifest import Manifest
 from ronda.backups.places import Folder, Place, place_at
 from ronda.backups.registry import SQLITE, check_registry_is_new, load_registry
 from ronda.backups.tables import first_filled, load
-from ronda.backups.whereabouts import USERS, Whereabouts, folder_of, whereabouts_of_new
+from ronda.backups.whereabouts import USERS, Whereabouts, whereabouts_of_new
 from ronda.guards import alone
-from ronda.installation import Installation
+from ronda.installation import Installation, folder_of
 from ronda.parts import tell_libraries
 from ronda.settings import load_settings
 

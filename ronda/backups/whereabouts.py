@@ -44,13 +44,6 @@ class Whereabouts(NamedTuple):
         return {path.relative_to(root).as_posix(): path for path in [*named, *found] if path.is_file()}
 
 
-def folder_of(settings: Settings, data: Path | None) -> Path | None:
-    """The data folder: the one named; else `data`, or none at all where the settings name a database."""
-    if data is None and not settings.database_url.get_secret_value():
-        return Path("data")
-    return data
-
-
 def whereabouts_of_running(settings: Settings, data: Path | None) -> Whereabouts:
     """Of what runs now. Raises: InstallationError when nothing does in `data`, SettingsError when a setting lacks."""
     installation = None if data is None else Installation(data)

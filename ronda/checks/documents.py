@@ -80,7 +80,7 @@ async def _public(door: Door) -> str:
         raise NeedsAccountError(
             f"{door.base_url} is not a public address: not deployed",
             "an account with a host: for Render `render blueprints validate`, then New > Blueprint with this "
-            "repository; for a cluster `kubectl apply -k deploy/kubernetes`; then set API_BASE_URL",
+            "repository; for a cluster deploy/kubernetes/README.md, then `kubectl apply -k`; then set API_BASE_URL",
         )
     async with door.anonymous() as http:
         answer = await http.get("/healthz")

@@ -12,8 +12,9 @@ from ronda.checks import documents, service, state
 from ronda.checks.api import Door
 from ronda.checks.golden_path import GoldenPath
 from ronda.checks.line import Check, Line, Result, tried
-from ronda.installation import InstallationError
+from ronda.installation import InstallationError, folder_of
 from ronda.parts import Surroundings
+from ronda.settings import load_settings
 
 GATES = {
     "P1": "the state is kept",
@@ -28,7 +29,7 @@ async def run_check(data: Path | None, gates: Sequence[str], repository: Path, *
     """Look at what the settings, or the running installation in `data`, name. Exits with 1 when a line failed."""
     if unknown := [gate for gate in gates if gate not in GATES]:
         raise InstallationError(f"there is no gate {unknown[0]!r}; there are {', '.join(GATES)}")
-    around = Surroundings("check", data)
+    around = Surroundings("check", folder_of(load_settings(), data))
     lines: list[Line] = []
     for gate in gates or GATES:
         if not as_json:

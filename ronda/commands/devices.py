@@ -31,6 +31,18 @@ def device_list(data: Data = DATA) -> None:
     run(list_devices(data))
 
 
+@app.command("configure")
+def device_configure(
+    address: Annotated[str, typer.Argument(metavar="SITE/DEVICE")],
+    settings: Annotated[list[str], typer.Argument(metavar="NAME=VALUE…")],
+    data: Data = DATA,
+) -> None:
+    """Tell a device of the ESP32 firmware how to measure, and print what it answers; it keeps that over a power cut."""
+    from ronda.configure import configure_device
+
+    run(configure_device(data, address, settings))
+
+
 @app.command("revoke")
 def device_revoke(address: Annotated[str, typer.Argument(metavar="SITE/DEVICE")], data: Data = DATA) -> None:
     """Cut a device off; what it sent stays."""

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ronda.commands.options import DataOrSettings, run
+from ronda.commands.options import DATA, Data, DataOrSettings, run
 
 app = typer.Typer()
+
+
+@app.command()
+def certs(
+    data: Data = DATA,
+    name: Annotated[
+        list[str] | None, typer.Option(help="A further name or address of this machine.", metavar="HOST")
+    ] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option("--for", help="Another host, such as a container: HOST.crt of its own.", metavar="HOST"),
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="The folder of the files, in place of the installation's.")] = None,
+) -> None:
+    """Make a private authority and the certificates for TLS; run again, it renews what has to be renewed."""
+    from ronda.certs import make_certificates
+
+    run(make_certificates(data, name or [], host or [], to))
 
 
 @app.command()
@@ -20,8 +39,60 @@ def train(
     first: Annotated[
         bool, typer.Option(hidden=True, help="Prepare the registry and wait for the first models.")
     ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Stay, and train whenever a device is due: where no `ronda up` does.")
+    ] = False,
 ) -> None:
     """Fit a model on each device's stored healthy past, register it in MLflow and promote it."""
+    if keep:
+        from ronda.trainer import run_trainer
+
+        run(run_trainer())
+        return
+
     from ronda.train import run_training
 
     run(run_training(data, devices or [], first=first))
+
+
+@app.command()
+def secrets(
+    to: Annotated[Path, typer.Option(help="The folder; what is in it already stays as it is.")] = Path("secrets"),
+) -> None:
+    """Make the secrets of a stack of containers, one file each, as docker-compose.yml hands them out."""
+    from ronda.secrets import make_secrets
+
+    made = make_secrets(to)
+    typer.echo(f"{to}: {len(made)} made" if made else f"{to}: complete")
+
+
+@app.command()
+def backup(
+    data: DataOrSettings = None,
+    to: Annotated[
+        str, typer.Option(help="A folder, or s3://bucket/prefix; each backup is a folder of its own below it.")
+    ] = "backups",
+) -> None:
+    """Copy the database, the models and the passwords of what runs, as of one moment."""
+    from ronda.backups.making import run_backup
+
+    run(run_backup(data, to, typer.echo))
+
+
+@app.command()
+def restore(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="A backup: its folder, or its address in a bucket.")],
+    data: DataOrSettings = None,
+) -> None:
+    """Put a backup into an empty folder, or into the empty database and bucket of the settings."""
+    from ronda.backups.restoring import run_restore
+
+    run(run_restore(source, data, typer.echo))
+
+
+@app.command()
+def seed(data: DataOrSettings = None) -> None:
+    """Add machines with a week of readings and anomalies behind them; run again, it changes nothing."""
+    from ronda.seed import run_seed
+
+    run(run_seed(data))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ronda.commands.options import DATA, Data, run
+from ronda.commands.options import DATA, Data, DataOrSettings, run
 
 app = typer.Typer()
 
@@ -25,3 +26,28 @@ def ledger(data: Data = DATA) -> None:
     from ronda.ask import print_ledger
 
     run(print_ledger(data))
+
+
+@app.command()
+def check(
+    gate: Annotated[
+        list[str] | None, typer.Option(help="Only this gate, P1 to P4; may be given several times.")
+    ] = None,
+    data: DataOrSettings = None,
+    repository: Annotated[Path, typer.Option(help="The checkout whose documents and evidence are looked at.")] = Path(),
+    json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
+) -> None:
+    """Try whether an environment keeps what Ronda promises: state, golden path, security and speed, evidence."""
+    from ronda.checks.run import run_check
+
+    run(run_check(data, gate or [], repository, as_json=json))
+
+
+@app.command()
+def health(
+    of: Annotated[str, typer.Argument(help="`connected:PORT`, `listening:PORT`, or a URL to ask.")],
+) -> None:
+    """Tell by the exit code whether the part in this container is at work."""
+    from ronda.health import check_health
+
+    check_health(of)

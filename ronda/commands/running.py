@@ -11,6 +11,12 @@ from ronda.commands.options import DATA, Data, DataOrSettings, run
 
 app = typer.Typer()
 
+Listen = Annotated[
+    str | None, typer.Option(help="An IP address that others reach, 0.0.0.0 for all; needs TLS, see `ronda certs`.")
+]
+MqttsPort = Annotated[int, typer.Option(help="The broker with TLS, where there is a certificate.", min=1, max=65535)]
+Insecure = Annotated[bool, typer.Option(help="Let --listen do without TLS: behind a proxy that has it.")]
+
 
 @app.command()
 def up(
@@ -18,6 +24,9 @@ def up(
     http_port: Annotated[int, typer.Option(help="Dashboard and API.", min=1, max=65535)] = 8000,
     mqtt_port: Annotated[int, typer.Option(help="The broker.", min=1, max=65535)] = 1883,
     broker: Annotated[str, typer.Option(help="`embedded`, or Debian's `mosquitto`.")] = "embedded",
+    listen: Listen = None,
+    mqtts_port: MqttsPort = 8883,
+    insecure: Insecure = False,
     devices: Annotated[int, typer.Option(help="How many emulated pumps.", min=0, max=1000)] = 5,
     without: Annotated[
         list[str] | None, typer.Option(help="Leave this agent out; may be given several times.", metavar="AGENT")
@@ -36,13 +45,21 @@ def up(
         broker=_broker(broker),
         devices=devices,
         without=tuple(without or ()),
+        listen=listen,
+        mqtts_port=mqtts_port,
+        insecure=insecure,
     )
     run(Up(options, load_settings(), lambda line: print(line, flush=True)).run())
 
 
 @app.command()
 def agent(
-    name: Annotated[str, typer.Argument(help="acquisition, validation, anomaly-detection, notification or historian.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="acquisition, validation, anomaly-detection, notification or historian; or all, in one process."
+        ),
+    ],
     data: DataOrSettings = None,
     partitions: Annotated[str | None, typer.Option(help="Only these of the 64, such as `0-15`.")] = None,
 ) -> None:
@@ -64,11 +81,14 @@ def agents() -> None:
 def broker(
     data: Data = DATA,
     mqtt_port: Annotated[int, typer.Option(help="Where it listens.", min=1, max=65535)] = 1883,
+    listen: Listen = None,
+    mqtts_port: MqttsPort = 8883,
+    insecure: Insecure = False,
 ) -> None:
-    """Run the embedded broker alone, on this machine: for agents in processes of their own."""
+    """Run the embedded broker alone: for agents in processes of their own."""
     from ronda.hub import run_broker
 
-    run(run_broker(data, mqtt_port))
+    run(run_broker(data, listen, mqtt_port, mqtts_port, insecure=insecure))
 
 
 @app.command(hidden=True)
@@ -85,22 +105,71 @@ def api(
     http_port: Annotated[
         int | None, typer.Option(help="Where it listens; 8000 unless the folder says otherwise.")
     ] = None,
+    listen: Listen = None,
+    insecure: Insecure = False,
 ) -> None:
     """Run the HTTP bridge, the dashboard and, where no SMTP server is set, the local mail server."""
     from ronda.web import run_web
 
-    run(run_web(data, http_port))
+    run(run_web(data, http_port, listen, insecure=insecure))
+
+
+@app.command()
+def mlflow(
+    data: Data = DATA,
+    host: Annotated[str, typer.Option(help="Where it listens; it asks nobody for a password.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Where it listens.", min=1, max=65535)] = 5000,
+) -> None:
+    """Run MLflow's server on MLFLOW_BACKEND_STORE_URI and MLFLOW_ARTIFACT_ROOT, by default in the folder."""
+    from ronda.mlflow_server import run_mlflow
+
+    run_mlflow(data, host, port, lambda line: print(line, flush=True))
+
+
+@app.command()
+def mail(
+    listen: Annotated[str, typer.Option(help="The address it listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Where it listens.", min=1, max=65535)] = 1025,
+) -> None:
+    """Run a mail server for trying out, which keeps every mail in MAIL_FOLDER for the API to show."""
+    from ronda.mail import run_mail
+
+    run(run_mail(listen, port))
+
+
+@app.command()
+def bridge(
+    outer: Annotated[
+        str, typer.Option("--from", help="The other broker, such as mqtt://broker.hivemq.com.", metavar="URL")
+    ],
+    prefix: Annotated[str, typer.Option(help="What stands before every topic over there; a secret on a public one.")],
+    site: Annotated[str, typer.Option(help="The site whose devices are carried over.")] = "wokwi",
+    data: Data = DATA,
+) -> None:
+    """Bring the readings of devices on another broker, such as a Wokwi simulation's, into a running installation."""
+    from ronda.bridge import run_bridge
+
+    run(run_bridge(data, outer, prefix, site))
 
 
 @app.command()
 def emulate(
     data: Data = DATA,
+    fleet: Annotated[
+        Path | None, typer.Option(help="The machines in this file, on the broker at MQTT_URL, without any folder.")
+    ] = None,
     replay: Annotated[Path | None, typer.Option(help="A CSV recording to play as a device of its own.")] = None,
     device: Annotated[str | None, typer.Option(help="The recording's device; by default its file name.")] = None,
     learn_rows: Annotated[int, typer.Option(help="Rows the recording's model learns from.", min=120)] = 400,
     speed: Annotated[float, typer.Option(help="How many times faster than it was recorded.", min=0.1)] = 20.0,
 ) -> None:
     """Run the emulated machines of a running installation, or play a recording into it."""
+    if fleet is not None:
+        from ronda.machines import run_machines
+
+        run(run_machines(fleet))
+        return
+
     from ronda.emulate import run_emulation, run_replay
 
     if replay is None:

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from cloud.api.ports import Parts
 from cloud.api.redis_link import RedisAwayError, RedisLink, ping
 from tests.api.conftest import bearer, http_on, running
-from tests.support.brokers import free_port
+from tests.support.ports import free_port
 from tests.support.redis import RedisServer
 from tests.support.smtp import certificate
 

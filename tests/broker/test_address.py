@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from broker.address import AddressError, MqttAddress
@@ -35,3 +37,8 @@ def test_the_password_stands_in_no_log() -> None:
     address = MqttAddress.parse("mqtt://u:secret@h")
     assert "secret" not in f"{address} {address!r}"
     assert str(address.with_user("a/b", "c")) == "mqtt://a%2Fb@h:1883"
+
+
+def test_each_device_of_a_fleet_trusts_whom_the_fleet_trusts() -> None:
+    address = MqttAddress.parse("mqtts://broker").trusting(Path("ca.crt"))
+    assert address.with_user("plant-1/pump-07", "secret").ca_file == Path("ca.crt")

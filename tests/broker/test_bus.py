@@ -15,7 +15,8 @@ from broker.bus import RefusedError
 from broker.mqtt import MqttAddress, MqttBus
 from contract.errors import ContractError, TransientError
 from tests.broker.suite.test_promises import everything
-from tests.support.brokers import RunningBroker, embedded, free_port
+from tests.support.brokers import RunningBroker, embedded
+from tests.support.ports import free_port
 
 PATIENCE_S = 20.0
 

@@ -19,8 +19,9 @@ from contract.errors import TransientError
 from tests.broker.conftest import GATEWAY, OTHER, PUMP
 from tests.broker.suite.test_promises import everything
 from tests.broker.suite.venues import EmbeddedVenue
-from tests.support.brokers import EVERYTHING, RunningBroker, embedded, free_port
+from tests.support.brokers import EVERYTHING, RunningBroker, embedded
 from tests.support.mosquitto_tools import listen, publish_lines
+from tests.support.ports import free_port
 
 PATIENCE_S = 20.0
 TELEMETRY = f"ronda/v1/{PUMP}/telemetry"

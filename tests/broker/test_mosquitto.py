@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from broker.credentials import Credentials
+from broker.listeners import Listener, TlsFiles
 from broker.mosquitto import Mosquitto, MosquittoError, access_list, configuration
 from contract.access import Party
-from tests.support.brokers import free_port, mosquitto
+from tests.support.brokers import mosquitto
+from tests.support.ports import free_port
 
 PARTIES = [Party(name="validation", writes=["ronda-chain/v1/validated/+"], reads=["ronda-chain/v1/ingested/+"])]
 
@@ -51,7 +53,8 @@ def test_the_access_list_says_what_the_contract_says() -> None:
 
 
 def test_the_configuration_is_strict_and_fast() -> None:
-    lines = configuration(Path("/d"), "127.0.0.1", 1883, passwd=Path("/d/passwd"), acl=Path("/d/acl")).splitlines()
+    listeners = [Listener("127.0.0.1", 1883)]
+    lines = configuration(Path("/d"), listeners, passwd=Path("/d/passwd"), acl=Path("/d/acl")).splitlines()
     for line in (
         "allow_anonymous false",
         "per_listener_settings false",
@@ -63,6 +66,18 @@ def test_the_configuration_is_strict_and_fast() -> None:
         "listener 1883 127.0.0.1",
     ):
         assert line in lines
+
+
+def test_each_listener_has_its_own_certificate_or_none() -> None:
+    listeners = [Listener("127.0.0.1", 1883), Listener("0.0.0.0", 8883, TlsFiles(Path("/c.crt"), Path("/c.key")))]
+    lines = configuration(Path("/d"), listeners, passwd=Path("/p"), acl=Path("/a")).splitlines()
+    first = lines.index("listener 1883 127.0.0.1")
+    assert lines[first + 1 : first + 5] == [
+        "listener 8883 0.0.0.0",
+        "certfile /c.crt",
+        "keyfile /c.key",
+        "tls_version tlsv1.2",
+    ]
 
 
 async def test_a_path_with_a_space_is_no_hindrance(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from broker.embedded.connection import Connection
 from broker.embedded.server import Server
 
 SIGNATURES = {
+    (Server, "_create_server_instance"): "(self, listener_name, listener_type, address, port, ssl_context)",
     (Server, "stream_connected"): "(self, reader, writer, listener_name)",
     (Server, "_initialize_client_session"): "(self, reader, writer, remote_address, remote_port)",
     (Server, "_handle_disconnect"): "(self, client_session, handler, disconnect_waiter)",

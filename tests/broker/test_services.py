@@ -17,8 +17,9 @@ from ronda.installation import AGENT_NAMES, Installation
 from ronda.mosquitto import MosquittoPart
 from tests.broker.conftest import PUMP
 from tests.broker.suite.test_promises import everything
-from tests.support.brokers import RunningBroker, free_port
+from tests.support.brokers import RunningBroker
 from tests.support.mosquitto_tools import listen
+from tests.support.ports import free_port
 
 HOST = "127.0.0.1"
 PLAIN = client_id(agent_named("validation"))

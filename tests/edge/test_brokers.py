@@ -21,7 +21,8 @@ from edge.fleet import run_fleet
 from edge.recording import parse_recording
 from edge.replay import run_replay
 from tests.edge.store import listening
-from tests.support.brokers import RunningBroker, embedded, free_port, mosquitto
+from tests.support.brokers import RunningBroker, embedded, mosquitto
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SITE, NAMES = "plant-1", ["pump-01", "pump-02"]

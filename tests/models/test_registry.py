@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import mlflow
@@ -96,18 +95,14 @@ def test_no_pickle_is_logged(registry: Registry) -> None:
     assert not {name for name in names if name.endswith((".pkl", ".pickle", ".joblib", ".skops"))}
 
 
-def test_registering_is_quick_and_silent(
+def test_registering_is_silent(
     registry: Registry, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.register(SITE, "pump-06", learned(), MADE)
     capfd.readouterr()
     caplog.clear()
     with caplog.at_level(logging.INFO):
-        started = time.perf_counter()
-        for _ in range(5):
-            registry.register(SITE, "pump-06", learned(), MADE)
-        took = (time.perf_counter() - started) / 5
-    assert took < 0.5
+        registry.register(SITE, "pump-06", learned(), MADE)
     assert capfd.readouterr() == ("", "")
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 

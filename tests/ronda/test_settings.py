@@ -42,6 +42,20 @@ def test_a_setting_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert load_settings().email_smtp_tls is False
 
 
+@pytest.mark.parametrize(
+    ("said", "language"), [("pt_BR:pt:en", "pt"), ("en_US.UTF-8", "en"), ("de_DE:pt", "pt"), ("de", "en"), ("C", "en")]
+)
+def test_the_language_of_a_desktop_is_understood(monkeypatch: pytest.MonkeyPatch, said: str, language: str) -> None:
+    monkeypatch.setenv("LANGUAGE", said)
+    assert load_settings().language == language
+
+
+def test_a_language_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGUAGE", "portuguese")
+    with pytest.raises(SettingsError, match="LANGUAGE"):
+        load_settings()
+
+
 def test_an_impossible_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMAIL_SMTP_PORT", "many")
     with pytest.raises(SettingsError, match="EMAIL_SMTP_PORT"):
@@ -68,6 +82,20 @@ def test_production_refuses_a_default_or_empty_secret_and_says_which(
         load_settings()
 
 
+@pytest.mark.parametrize("part", ["agent-historian", "emulator", "mail"])
+def test_in_production_a_part_that_runs_alone_needs_no_secret_of_another(
+    monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    monkeypatch.setenv("ENV", "production")
+    assert load_settings(part).env == "production"
+
+
+def test_in_production_the_api_alone_needs_its_own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV", "production")
+    with pytest.raises(SettingsError, match="API_KEY, JWT_SECRET, ADMIN_PASSWORD"):
+        load_settings("web")
+
+
 def test_production_refuses_an_unsigned_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     production(monkeypatch, WEBHOOK_URL="https://example.org/hook")
     with pytest.raises(SettingsError, match="WEBHOOK_SECRET"):
@@ -85,7 +113,13 @@ def test_a_short_secret_is_noted_while_trying_out(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("TIME_ZONE", "Mars/Base"), ("WEBHOOK_URL", "ftp://plant.example"), ("LEARN_ROWS", "3")]
+    ("name", "value"),
+    [
+        ("TIME_ZONE", "Mars/Base"),
+        ("WEBHOOK_URL", "ftp://plant.example"),
+        ("REDIS_URL", "redis:6379"),
+        ("LEARN_ROWS", "3"),
+    ],
 )
 def test_a_value_that_cannot_work_is_refused_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from cloud.storage.database import Database
-from cloud.storage.database_url import normalise_url
+from cloud.storage.database_url import read_address
 from cloud.storage.errors import DatabaseError
 from cloud.storage.postgres import EmbeddedPostgres
 from cloud.storage.postgres_process import processes_in
@@ -25,27 +25,28 @@ from tests.support.readings import block
     "scheme", ["postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2"]
 )
 def test_every_usual_scheme_is_understood(scheme: str) -> None:
-    url = normalise_url(f"{scheme}://ronda:p%40ss@db.example:5433/plant")
+    url = read_address(f"{scheme}://ronda:p%40ss@db.example:5433/plant").url
     assert url.render_as_string(hide_password=False) == "postgresql+asyncpg://ronda:p%40ss@db.example:5433/plant"
 
 
-def test_sslmode_is_what_the_driver_calls_ssl() -> None:
-    url = normalise_url("postgresql://db/plant?sslmode=require&application_name=x")
-    assert dict(url.query) == {"ssl": "require"}
+def test_what_providers_append_does_no_harm() -> None:
+    address = read_address("postgresql://db/plant?sslmode=require&channel_binding=require&application_name=x")
+    assert (dict(address.url.query), address.application_name, address.pooler) == ({}, "x", False)
+
+
+def test_an_option_that_would_do_nothing_is_refused() -> None:
+    with pytest.raises(DatabaseError, match=r"^DATABASE_URL: there is no option 'sslmod' here$"):
+        read_address("postgresql://db/plant?sslmod=require")
 
 
 @pytest.mark.parametrize("wrong", ["", "mysql://db/plant", "db.example:5432", "postgresql://db:port/plant"])
 def test_what_is_no_address_is_said_in_one_line(wrong: str) -> None:
     with pytest.raises(DatabaseError, match=r"^DATABASE_URL [^\n]*postgresql://[^\n]*$"):
-        normalise_url(wrong)
+        read_address(wrong)
 
 
-async def test_processes_that_migrate_at_once_do_not_disturb_each_other(postgres: str) -> None:
-    server, _, _ = postgres.rpartition("/")
-    connection = await asyncpg.connect(f"{server}/postgres", ssl=False)
-    await connection.execute("CREATE DATABASE migrated_at_once TEMPLATE template1")
-    await connection.close()
-    doors = [Database(f"{server}/migrated_at_once") for _ in range(4)]
+async def test_processes_that_migrate_at_once_do_not_disturb_each_other(empty_url: str) -> None:
+    doors = [Database(empty_url) for _ in range(4)]
     async with asyncio.timeout(30):
         await asyncio.gather(*(door.open() for door in doors))
         await asyncio.gather(*(door.migrate() for door in doors))
@@ -97,6 +98,25 @@ async def test_the_pool_is_bounded_and_waits(database_url: str) -> None:
         await asyncio.gather(*(busy() for _ in range(10)))
     await database.close()
     await database.close()
+
+
+async def test_a_statement_that_takes_too_long_is_ended_and_may_be_tried_again(database_url: str) -> None:
+    database = Database(database_url, statement_within_s=0.05)
+    await database.open()
+    with pytest.raises(TransientError, match="canceling statement due to statement timeout"):
+        async with database.begin() as connection:
+            await connection.execute(text("SELECT pg_sleep(30)"))
+    await database.migrate()
+    await database.close()
+
+
+async def test_a_connection_that_was_cut_is_replaced_before_it_is_used(database: Database, database_url: str) -> None:
+    other = await asyncpg.connect(database_url, ssl=False)
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> $1"
+    await other.fetch(cut, other.get_server_pid())
+    await other.close()
+    async with database.begin() as connection:
+        assert await connection.scalar(text("SELECT current_setting('application_name')")) == "ronda"
 
 
 async def test_a_database_that_is_not_open_says_so() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cloud.storage.database import Database
-from cloud.storage.devices import DeviceStore
+from cloud.storage.devices import SEED_ORIGIN, DeviceStore
 from cloud.storage.promotions import Promotion, PromotionStore
 from cloud.storage.reading_blocks import LastSeen, Learner, Position
 from cloud.storage.readings import ReadingStore
@@ -106,9 +106,10 @@ async def test_a_device_is_ready_to_learn_with_enough_rows_and_no_model(
     devices = DeviceStore(database)
     for name, learn_rows in (("few", None), ("enough", None), ("own", 5), ("gone", 1), ("fitted", 1)):
         await devices.ensure(SITE, name, "provisioned", now_ms=START_MS, learn_rows=learn_rows)
+    await devices.ensure(SITE, "seeded", SEED_ORIGIN, now_ms=START_MS, learn_rows=1)
     await devices.revoke(SITE, "gone", now_ms=START_MS)
     await PromotionStore(database).promote(promotion(device="fitted"))
-    rows = {"few": 9, "enough": 10, "own": 5, "gone": 10, "fitted": 10}
+    rows = {"few": 9, "enough": 10, "own": 5, "gone": 10, "fitted": 10, "seeded": 10}
     await store.store([block(range(n), device=name) for name, n in rows.items()], [])
     assert await store.devices_ready_to_learn(10) == [
         Learner(site=SITE, device="enough", learn_rows=10, stored=10),

@@ -12,6 +12,7 @@ import msgspec
 
 from broker.credentials import Credentials
 from broker.embedded import EmbeddedBroker, Limits, QueueSpec
+from broker.listeners import Listener, TlsFiles
 from contract.access import Party
 
 _START_TIMEOUT_S = 30.0
@@ -26,6 +27,9 @@ class Setting(msgspec.Struct):
     parties: list[Party]
     queues: dict[str, QueueSpec]
     limits: Limits
+    # With a port: encrypted there too, with the files (certificate, key).
+    tls_port: int = 0
+    tls: tuple[str, str] = ("", "")
 
 
 class BrokerProcess:
@@ -73,6 +77,9 @@ async def _serve(setting: Setting) -> None:
         Credentials(folder / "broker" / "passwd"),
         setting.parties,
         setting.queues,
+        further=[Listener("127.0.0.1", setting.tls_port, TlsFiles(*map(Path, setting.tls)))]
+        if setting.tls_port
+        else [],
         limits=setting.limits,
     )
     ended = asyncio.Event()

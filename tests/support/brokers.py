@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +10,11 @@ from pathlib import Path
 from broker.bus import Will
 from broker.credentials import Credentials
 from broker.embedded import EmbeddedBroker, Limits, QueueSpec
+from broker.listeners import Listener, TlsFiles
 from broker.mosquitto import Mosquitto
 from broker.mqtt import MqttAddress, MqttBus
 from contract.access import Party
+from tests.support.ports import free_port
 
 # May say and hear everything: stands for whatever service a test does not care about.
 EVERYTHING = Party(name="everything", writes=["#"], reads=["#"])
@@ -26,6 +27,7 @@ class RunningBroker:
     broker: EmbeddedBroker | Mosquitto
     credentials: Credentials
     passwords: dict[str, str] = field(default_factory=dict)
+    tls_port: int = 0
 
     @property
     def port(self) -> int:
@@ -34,6 +36,11 @@ class RunningBroker:
     def address(self, user: str = EVERYTHING.name) -> MqttAddress:
         """The address for `user`, password included."""
         return MqttAddress(host="127.0.0.1", port=self.port).with_user(user, self.passwords[user])
+
+    def secure(self, ca_file: Path | None, user: str = EVERYTHING.name, host: str = "127.0.0.1") -> MqttAddress:
+        """The address of the listener with TLS."""
+        address = MqttAddress(host=host, port=self.tls_port, tls=True, ca_file=ca_file)
+        return address.with_user(user, self.passwords[user])
 
     def bus(
         self,
@@ -77,39 +84,49 @@ async def embedded(
     queues: Mapping[str, QueueSpec] | None = None,
     limits: Limits | None = None,
     port: int = 0,
+    tls: TlsFiles | None = None,
 ) -> AsyncIterator[RunningBroker]:
-    """The embedded broker on a free port. `devices`: user names such as `plant-1/pump-07` or `gateway/plant-1`."""
+    """The embedded broker on a free port. `devices`: user names such as `plant-1/pump-07` or `gateway/plant-1`.
+
+    `tls`: on a second port also encrypted.
+    """
+    further = listeners(tls)
     parties = [EVERYTHING, *parties]
     credentials, passwords = prepare_users(folder, parties, devices)
-    broker = EmbeddedBroker(folder / "broker", "127.0.0.1", port, credentials, parties, queues or {}, limits=limits)
+    broker = EmbeddedBroker(
+        folder / "broker", "127.0.0.1", port, credentials, parties, queues or {}, further=further, limits=limits
+    )
     await broker.start()
     try:
-        yield RunningBroker(broker, credentials, passwords)
+        yield RunningBroker(broker, credentials, passwords, further[0].port if further else 0)
     finally:
         await broker.stop()
 
 
 @contextlib.asynccontextmanager
 async def mosquitto(
-    folder: Path, *, parties: Sequence[Party] = (), devices: Iterable[str] = (), port: int = 0
+    folder: Path,
+    *,
+    parties: Sequence[Party] = (),
+    devices: Iterable[str] = (),
+    port: int = 0,
+    tls: TlsFiles | None = None,
 ) -> AsyncIterator[RunningBroker]:
     """A Mosquitto process on a free port with the same users and rules."""
+    further = listeners(tls)
     parties = [EVERYTHING, *parties]
     credentials, passwords = prepare_users(folder, parties, devices)
-    broker = Mosquitto(folder / "mosquitto", "127.0.0.1", port or free_port(), credentials, parties)
+    broker = Mosquitto(folder / "mosquitto", "127.0.0.1", port or free_port(), credentials, parties, further=further)
     await broker.start()
     try:
-        yield RunningBroker(broker, credentials, passwords)
+        yield RunningBroker(broker, credentials, passwords, further[0].port if further else 0)
     finally:
         await broker.stop()
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+def listeners(tls: TlsFiles | None) -> list[Listener]:
+    """One with TLS on a free port, or none."""
+    return [Listener("127.0.0.1", free_port(), tls)] if tls else []
 
 
 def prepare_users(folder: Path, parties: Sequence[Party], devices: Iterable[str]) -> tuple[Credentials, dict[str, str]]:

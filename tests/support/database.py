@@ -16,8 +16,9 @@ import pytest
 
 from cloud.storage.database import Database
 from cloud.storage.postgres import EmbeddedPostgres
+from tests.support import timescale
 
-__all__ = ["database", "database_url", "postgres"]
+__all__ = ["database", "database_url", "empty_url", "postgres"]
 
 # A test's database dies with the test, so nothing has to survive a power cut.
 _IN_A_HURRY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
@@ -27,7 +28,12 @@ _number = itertools.count(1)
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the session's server; its database `ronda` is migrated and only serves as a template."""
-    server = EmbeddedPostgres(Path(tmp_path_factory.mktemp("postgres")), settings=_IN_A_HURRY)
+    yield from embedded(Path(tmp_path_factory.mktemp("postgres")))
+
+
+def embedded(folder: Path) -> Iterator[str]:
+    """The address of a server in `folder`, with its template, for as long as it is wanted."""
+    server = EmbeddedPostgres(folder, settings=_IN_A_HURRY)
     url = asyncio.run(_started(server))
     yield url
     asyncio.run(server.stop())
@@ -36,10 +42,19 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 async def database_url(postgres: str) -> AsyncIterator[str]:
     """The address of a fresh database with all tables."""
-    name = f"test_{next(_number)}"
+    name = f"ronda_test_{next(_number)}"
     await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE ronda")
     yield f"{postgres.rpartition('/')[0]}/{name}"
-    await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    await _execute(timescale.who_may_drop(postgres), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def empty_url(postgres: str) -> AsyncIterator[str]:
+    """The address of a fresh database without tables."""
+    name = f"ronda_test_{next(_number)}"
+    await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE template0")
+    yield f"{postgres.rpartition('/')[0]}/{name}"
+    await _execute(timescale.who_may_drop(postgres), f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -53,11 +68,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def _started(server: EmbeddedPostgres) -> str:
     url = await server.start()
+    await make_template(url)
+    return url
+
+
+async def make_template(url: str) -> None:
+    """Migrate the database that all others are copied from."""
     template = Database(url)
     await template.open()
     await template.migrate()
     await template.close()
-    return url
 
 
 async def _execute(server: str, statement: str) -> None:

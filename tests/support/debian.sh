@@ -6,15 +6,16 @@ PATH="$PATH:/usr/sbin:/sbin"
 
 wanted=("$@")
 # A browser without a font draws nothing: one as wide as those of phones, and one with the rocket of a title.
-# Playwright's driver wants libatomic1.
+# Playwright's driver wants libatomic1. PostgreSQL, since the one of the Python wheel is built without TLS.
 [ ${#wanted[@]} -gt 0 ] ||
-    wanted=(mosquitto mosquitto-clients chromium fonts-liberation fonts-noto-color-emoji libatomic1 redis-server
-        prometheus nodejs clang-14 lld-14 wasi-libc libclang-rt-14-dev-wasm32)
+    wanted=(curl mosquitto mosquitto-clients chromium fonts-liberation fonts-noto-color-emoji libatomic1 redis-server
+        prometheus nodejs clang-14 lld-14 wasi-libc libclang-rt-14-dev-wasm32 postgresql pgbouncer)
 
 is_there() {
     case "$1" in
-        mosquitto | chromium | redis-server | prometheus | clang-14) command -v "$1" ;;
+        curl | mosquitto | chromium | redis-server | prometheus | clang-14 | ffmpeg | pgbouncer) command -v "$1" ;;
         nodejs) command -v node ;;
+        postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' ;;
         lld-14) command -v wasm-ld-14 ;;
         mosquitto-clients) command -v mosquitto_pub ;;
         python3-venv) python3 -c 'import ensurepip, venv' ;;

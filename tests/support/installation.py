@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import signal
-import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -19,18 +19,13 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 # Twice what the product promises, on a machine that runs other tests beside this one.
 READY_WITHIN_S = 90.0
 
 T = TypeVar("T")
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(found: Callable[[], T | None], what: str | Callable[[], str], within_s: float = 30.0) -> T:
@@ -46,10 +41,14 @@ def until(found: Callable[[], T | None], what: str | Callable[[], str], within_s
 class Ronda:
     """One installation. Settings of the environment that the tests run in do not reach it."""
 
-    def __init__(self, data: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, *options: str, environment: Mapping[str, str] | None = None, ca: Path | None = None
+    ) -> None:
+        """`ca`: it speaks HTTPS with a certificate of this authority."""
         self.data = data
         self.http_port, self.mqtt_port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.http_port}"
+        self.tls = None if ca is None else ssl.create_default_context(cafile=ca)
+        self.url = f"{'http' if ca is None else 'https'}://127.0.0.1:{self.http_port}"
         self.output = data.parent / f"{data.name}.out"
         self._options = options
         self._environment = clean_environment() | dict(environment or {})
@@ -151,6 +150,21 @@ class Ronda:
         assert done.returncode == 0, f"{arguments} → {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def refusal(self, *arguments: str, timeout: float = 60.0) -> tuple[int, str]:
+        """(exit code, the one line) with which a sub-command refuses. Fails when it does not."""
+        done = subprocess.run(
+            [sys.executable, "-m", "ronda", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self._environment,
+            cwd=self.data.parent,
+            check=False,
+        )
+        assert done.returncode != 0, done.stdout
+        [line] = done.stderr.strip().splitlines()
+        return done.returncode, line
+
     def secrets(self) -> dict[str, Any]:
         """What the installation made for itself."""
         return json.loads((self.data / "secrets.json").read_text())
@@ -163,10 +177,11 @@ class Ronda:
         """An HTTP client, logged in as the first user."""
         if self._token is None:
             form = {"username": "admin", "password": self.secrets()["admin_password"]}
-            answer = httpx.post(f"{self.url}/api/v1/auth/token", data=form)
+            answer = httpx.post(f"{self.url}/api/v1/auth/token", data=form, verify=self.tls or True)
             answer.raise_for_status()
             self._token = answer.json()["access_token"]
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self._token}"}, timeout=30)
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=self.tls or True)
 
     def get(self, path: str, **query: Any) -> Any:
         """The JSON behind `path` of the API; fails on a refusal."""
@@ -194,7 +209,7 @@ class Ronda:
         assert self.process is not None
         assert self.process.poll() is None, f"`ronda up` ended:\n{self.said()}\n{self.errors()}"
         try:
-            with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=5, context=self.tls) as answer:
                 return True if answer.status == 200 else None
         except (OSError, urllib.error.HTTPError):
             return None

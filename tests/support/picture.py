@@ -34,7 +34,7 @@ async def _photograph(ronda: Ronda) -> None:
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         page = await browser.new_page(viewport={"width": 1440, "height": 960})
-        await _log_in(page, ronda)
+        await log_in(page, ronda)
         await page.goto(f"{ronda.url}/ui/golden-path")
         await page.get_by_role("button", name="Simulate Anomaly Ingestion").click()
         await page.get_by_text("Notification delivered").wait_for()
@@ -44,7 +44,8 @@ async def _photograph(ronda: Ronda) -> None:
         await browser.close()
 
 
-async def _log_in(page: Page, ronda: Ronda) -> None:
+async def log_in(page: Page, ronda: Ronda) -> None:
+    """As the first user, with the password that the installation made."""
     await page.goto(f"{ronda.url}/ui/")
     await page.fill("#username", "admin")
     await page.fill("input[type=password]", ronda.secrets()["admin_password"])

@@ -16,8 +16,9 @@ from pathlib import Path
 import httpx
 from playwright.async_api import Page, async_playwright
 
-from tests.support.installation import ROOT, Ronda, free_port, until
+from tests.support.installation import ROOT, Ronda, until
 from tests.support.picture import FLAGS, log_in
+from tests.support.ports import free_port
 from tests.support.screencast import HEIGHT, WIDTH, Screencast
 
 FILM = ROOT / "docs" / "evidence" / "golden-path" / "golden-path.webm"

@@ -8,14 +8,22 @@ from pathlib import Path
 import pytest
 
 from tests.support.installation import Ronda
+from tests.support.ports import free_port
 
 Make = Callable[..., Ronda]
 
 
 @pytest.fixture(scope="package")
-def ronda(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ronda]:
-    """A running installation as `ronda up --devices 2` makes it, ready."""
-    installation = Ronda(tmp_path_factory.mktemp("shared") / "data", "--devices", "2").start()
+def metrics_port() -> int:
+    """Where the shared installation's hub tells its numbers."""
+    return free_port()
+
+
+@pytest.fixture(scope="package")
+def ronda(tmp_path_factory: pytest.TempPathFactory, metrics_port: int) -> Iterator[Ronda]:
+    """A running installation as `ronda up --devices 2` makes it, ready; Prometheus may ask it."""
+    folder = tmp_path_factory.mktemp("shared") / "data"
+    installation = Ronda(folder, "--devices", "2", environment={"METRICS_PORT": str(metrics_port)}).start()
     try:
         installation.until_ready()
         yield installation

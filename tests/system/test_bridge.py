@@ -15,7 +15,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.support.installation import Ronda, free_port, until
+from tests.support.installation import Ronda, until
+from tests.support.ports import free_port
 
 SECRET = "a-secret-of-this-test"
 BOOT = "00c0ffee00c0ffee"

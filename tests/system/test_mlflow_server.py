@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from cloud.storage.postgres import EmbeddedPostgres
-from tests.support.installation import clean_environment, free_port, until
+from tests.support.installation import clean_environment, until
+from tests.support.ports import free_port
 from tests.support.seaweed import Seaweed, seaweed
 from tests.system.conftest import Make
 

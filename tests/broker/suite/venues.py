@@ -10,11 +10,14 @@ from typing import Protocol
 
 from broker.bus import Bus, Promises, Will
 from broker.embedded import EMBEDDED, Limits, QueueSpec
+from broker.listeners import Listener
 from broker.memory import MemoryBroker, MemoryBus
 from broker.mosquitto import Mosquitto
 from broker.mqtt import MqttAddress, MqttBus
 from tests.support.broker_process import BrokerProcess, Setting
-from tests.support.brokers import EVERYTHING, free_port, prepare_users
+from tests.support.brokers import EVERYTHING, prepare_users
+from tests.support.certificates import certificates
+from tests.support.ports import free_port
 
 # A queue so small that a test can fill it.
 SMALL = 100
@@ -70,14 +73,22 @@ class _MqttVenue:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._port = free_port()
+        self.tls: Listener | None = None
+        self._ca: Path | None = None
+        if self.encrypted:
+            self._ca, files = certificates(folder / "tls")
+            self.tls = Listener("127.0.0.1", free_port(), files)
         self.credentials, self._passwords = prepare_users(folder, [EVERYTHING], [])
 
     promises: Promises
+    encrypted = False
 
     def bus(
         self, client_id: str, *, persistent: bool = True, will: Will | None = None, timeout_s: float = 15.0
     ) -> MqttBus:
         address = MqttAddress(host="127.0.0.1", port=self._port)
+        if self.tls is not None:
+            address = MqttAddress(host=self.tls.host, port=self.tls.port, tls=True, ca_file=self._ca)
         address = address.with_user(EVERYTHING.name, self._passwords[EVERYTHING.name])
         return MqttBus(
             address, client_id, persistent=persistent, will=will, promises=self.promises, timeout_s=timeout_s
@@ -101,7 +112,11 @@ class EmbeddedVenue(_MqttVenue):
         super().__init__(folder)
         queues = {SLOW: QueueSpec(user=EVERYTHING.name, filters=[SLOW_FILTER])}
         limits = Limits(rows=SMALL * 100)
-        self._process = BrokerProcess(Setting(str(folder), self._port, [EVERYTHING], queues, limits))
+        setting = Setting(str(folder), self._port, [EVERYTHING], queues, limits)
+        if self.tls is not None and self.tls.tls is not None:
+            setting.tls_port, files = self.tls.port, self.tls.tls
+            setting.tls = (str(files.certificate), str(files.key))
+        self._process = BrokerProcess(setting)
 
     async def start(self) -> None:
         await self._process.start()
@@ -124,6 +139,7 @@ class MosquittoVenue(_MqttVenue):
             self._port,
             self.credentials,
             [EVERYTHING],
+            further=[self.tls] if self.tls else [],
             max_queued=SMALL * 100,
         )
         self.promises = self._broker.promises
@@ -142,4 +158,22 @@ class MosquittoVenue(_MqttVenue):
         await self._broker.wait()
 
 
-VENUES = {"memory": MemoryVenue, "embedded": EmbeddedVenue, "mosquitto": MosquittoVenue}
+class EncryptedEmbeddedVenue(EmbeddedVenue):
+    """The embedded broker behind TLS."""
+
+    encrypted = True
+
+
+class EncryptedMosquittoVenue(MosquittoVenue):
+    """Mosquitto behind TLS."""
+
+    encrypted = True
+
+
+VENUES = {
+    "memory": MemoryVenue,
+    "embedded": EmbeddedVenue,
+    "embedded-tls": EncryptedEmbeddedVenue,
+    "mosquitto": MosquittoVenue,
+    "mosquitto-tls": EncryptedMosquittoVenue,
+}
