@@ -206,7 +206,7 @@ class Proof:
         words = [word for gate in _GATES for word in ("--gate", gate)]
         said = json.loads(await self._stack.tools("check", "--json", "--repository", "/checkout", *words))
         for line in said["lines"]:
-            self._say(f"  {line['result']:<13} {line['gate']} {line['name']}: {line['said'][:110]}")
+            self._say(f"  {line['result']:<13} {line['gate']} {line['name']}: {line['said']}")
         assert said["fail"] == 0
 
     async def _added(self, name: str, *, every_s: float) -> Device:
