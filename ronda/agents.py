@@ -27,12 +27,12 @@ from cloud.storage.readings import ReadingStore
 from contract.events import ModelPromotedEvent
 from contract.plausibility import Metric
 from detection.model import Model
-from ronda.agent_metrics import AgentMetrics, CountingStore
 from ronda.journal import NotificationJournal
 from ronda.memory import DetectorMemory
+from ronda.metrics.agents import AgentMetrics, CountingStore
+from ronda.mlflow.tracking import tracking
 from ronda.parts import Surroundings, clock_ms
 from ronda.settings import SettingsError
-from ronda.tracking import tracking
 
 
 def build(

@@ -12,8 +12,8 @@ import msgspec
 from contract.names import split_address
 from ronda.client import RondaClient
 from ronda.installation import Installation, with_settings
-from ronda.listening import own_trust, own_url
 from ronda.settings import load_settings
+from ronda.tls.listening import own_trust, own_url
 
 
 @contextlib.asynccontextmanager

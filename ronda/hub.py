@@ -17,19 +17,19 @@ from cloud.agents.runner import Runner, last_will
 from cloud.storage.database import Database
 from contract.identity import PARTITIONS
 from ronda.agents import build
-from ronda.broker_metrics import BrokerCollector
 from ronda.guards import alone, check_port
 from ronda.installation import AGENT_NAMES, Installation, InstallationError, service_passwords
-from ronda.learning import keep_learning
-from ronda.listening import listening, material, mqtt_listeners, place_of
 from ronda.logs import current_agent, set_up_logs
-from ronda.metrics import Metrics, metrics_served
+from ronda.metrics.broker import BrokerCollector
+from ronda.metrics.page import Metrics, metrics_served
 from ronda.parties import parties
 from ronda.parts import Surroundings, clock_ms
 from ronda.processes import kept_alive, until_told_to_stop
 from ronda.provision import register_machines
 from ronda.settings import load_settings
 from ronda.store import opened_store
+from ronda.tls.listening import listening, material, mqtt_listeners, place_of
+from ronda.training.learning import keep_learning
 
 if TYPE_CHECKING:
     from broker.embedded import EmbeddedBroker

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from broker.address import MqttAddress
 from ronda.installation import AGENT_NAMES, Installation, Runtime, Secrets, service_passwords, with_settings
-from ronda.listening import material, shown_certificate
 from ronda.logs import set_up_logs
+from ronda.mlflow.tracking import tracking
 from ronda.settings import Settings, SettingsError, load_settings
-from ronda.tracking import tracking
+from ronda.tls.listening import material, shown_certificate
 
 
 def clock_ms() -> float:

@@ -21,15 +21,15 @@ from broker.credentials import Credentials
 from broker.listeners import bracketed, is_every, reached_at
 from cloud.storage.postgres import EmbeddedPostgres
 from contract.errors import RondaError
-from ronda.certs import main_address
 from ronda.fleet import RESTED, write_fleet
 from ronda.guards import LOOPBACK, alone, check_agents, check_database, check_port, check_settings, free_port
 from ronda.installation import Installation, InstallationError, Runtime, Secrets, with_settings
-from ronda.listening import Listening, listening, material, mqtt_listeners, own_trust, own_url, shown_certificate
 from ronda.logs import set_up_logs
+from ronda.mlflow.tracking import tracking
 from ronda.processes import Part, until_told_to_stop
 from ronda.settings import Settings
-from ronda.tracking import tracking
+from ronda.tls.certs import main_address
+from ronda.tls.listening import Listening, listening, material, mqtt_listeners, own_trust, own_url, shown_certificate
 
 # Beyond this something is wrong that waiting does not mend.
 READY_TIMEOUT_S = 180.0

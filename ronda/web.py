@@ -21,6 +21,7 @@ from cloud.api.app import create_api
 from cloud.api.auth import AuthSettings
 from cloud.api.lookups import StoreLookups
 from cloud.api.ports import Parts
+from cloud.api.registration import NoCredentials
 from cloud.notifications.mailbox import Mailbox
 from cloud.notifications.mailserver import MailServer
 from cloud.storage.anomalies import AnomalyStore
@@ -37,12 +38,12 @@ from dashboard.app import create_dashboard
 from ronda.client import RondaClient
 from ronda.guards import check_port
 from ronda.hub import open_database
-from ronda.listening import listening, material, place_of
-from ronda.metrics import metrics_served
+from ronda.metrics.page import metrics_served
 from ronda.parts import Surroundings, clock_ms
 from ronda.processes import until_told_to_stop
-from ronda.serving import server_config
 from ronda.settings import SettingsError
+from ronda.tls.listening import listening, material, place_of
+from ronda.tls.serving import server_config
 
 ADMIN = "admin"
 ADMIN_SCOPES = ("ingest:write", "simulate:write", "data:read", "devices:write")
@@ -94,7 +95,8 @@ def _needed(around: Surroundings) -> dict[str, str]:
 
 def application(around: Surroundings, database: Database, bus: MqttBus, mailbox: Mailbox | None) -> FastAPI:
     """The API with the dashboard on it."""
-    credentials = Credentials(_password_file(around))
+    password_file = _password_file(around)
+    credentials = Credentials(password_file) if password_file else NoCredentials()
     api = create_api(
         Parts(
             auth=_auth(around),
@@ -139,11 +141,9 @@ def _auth(around: Surroundings) -> AuthSettings:
     )
 
 
-def _password_file(around: Surroundings) -> Path:
-    """The broker's, where devices are added."""
-    if around.installation is not None:
-        return around.installation.passwd
-    return around.settings.mqtt_password_file or Path("passwd")
+def _password_file(around: Surroundings) -> Path | None:
+    """The broker's, where devices are added; None: somebody else keeps its users."""
+    return around.installation.passwd if around.installation is not None else around.settings.mqtt_password_file
 
 
 async def _until_admitted(around: Surroundings, user: str, password: str) -> None:

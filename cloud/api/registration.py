@@ -20,6 +20,33 @@ _REMEMBERED = 5000
 HTTP_ORIGIN = "http"
 
 
+class NoCredentials:
+    """In the place of the password file where somebody else keeps the broker's users."""
+
+    def new_password(self) -> str:
+        """Raises: Problem 409 that says where to turn."""
+        raise Problem(
+            409,
+            "broker_users_elsewhere",
+            "the users of this broker are not kept here: add the device there, or set MQTT_PASSWORD_FILE to a file "
+            "that the broker reads; over HTTP an API_KEY or a user's token may send its readings",
+        )
+
+    def set(self, user: str, password: str) -> None:
+        """It never comes to that."""
+
+    def users(self) -> Sequence[str]:
+        """None that we know of."""
+        return ()
+
+    def remove(self, user: str) -> None:
+        """Nothing is kept of it."""
+
+    def verify(self, user: str, password: str) -> bool:  # noqa: ARG002  # the shape of the password file
+        """Nobody logs in with a password that we cannot know."""
+        return False
+
+
 class Registration:
     """The register of machines as the API uses it."""
 
@@ -59,8 +86,10 @@ class Registration:
     ) -> tuple[str, str]:
         """(user name, password) of a new machine, of one known only over HTTP, or of a revoked one that comes back.
 
-        Raises: Problem 409 when it is in service and has its password.
+        Raises: Problem 409 when it is in service and has its password, or when we do not keep the broker's users.
         """
+        # First of all: where the broker's users are not ours to make, nothing is registered either.
+        password = self._credentials.new_password()
         known = await self._devices.get(site, device)
         user = f"{site}/{device}"
         if known is not None and known.revoked_at_ms is None and user in self._credentials.users():
@@ -71,7 +100,6 @@ class Registration:
         await self._devices.ensure(site, device, origin, now_ms=now_ms, metrics=metrics, learn_rows=learn_rows)
         if known is not None and known.revoked_at_ms is not None:
             await self._devices.reinstate(site, device)
-        password = self._credentials.new_password()
         self._credentials.set(user, password)
         self._known.pop((site, device), None)
         # Whoever is told the password may use it at once.

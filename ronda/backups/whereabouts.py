@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from cloud.models.addresses import as_uri, backend_store, is_server
 from ronda.installation import Installation, InstallationError
+from ronda.mlflow.tracking import tracking
 from ronda.settings import Settings, SettingsError
-from ronda.tracking import tracking
 
 # The broker's password file, by its path in a data folder.
 USERS = "broker/passwd"

@@ -11,8 +11,8 @@ import httpx
 
 from contract.errors import TransientError
 from ronda.checks.line import FailedCheckError
-from ronda.listening import own_trust, own_url
 from ronda.parts import Surroundings
+from ronda.tls.listening import own_trust, own_url
 
 ADMIN = "admin"
 _TIMEOUT_S = 30.0

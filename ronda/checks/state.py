@@ -27,8 +27,8 @@ from contract.errors import RondaError
 from detection.model import MAX_BYTES, sha256
 from ronda.checks.line import Check, FailedCheckError, NeedsAccountError
 from ronda.hub import open_database
-from ronda.listening import own_trust
 from ronda.parts import Surroundings
+from ronda.tls.listening import own_trust
 
 # "Recent": a model that was never renewed in a quarter says that nobody trains any more.
 _RECENT_S = 90 * 86_400

@@ -25,7 +25,7 @@ def certs(
     to: Annotated[Path | None, typer.Option(help="The folder of the files, in place of the installation's.")] = None,
 ) -> None:
     """Make a private authority and the certificates for TLS; run again, it renews what has to be renewed."""
-    from ronda.certs import make_certificates
+    from ronda.tls.certs import make_certificates
 
     run(make_certificates(data, name or [], host or [], to))
 
@@ -45,12 +45,12 @@ def train(
 ) -> None:
     """Fit a model on each device's stored healthy past, register it in MLflow and promote it."""
     if keep:
-        from ronda.trainer import run_trainer
+        from ronda.training.trainer import run_trainer
 
         run(run_trainer())
         return
 
-    from ronda.train import run_training
+    from ronda.training.train import run_training
 
     run(run_training(data, devices or [], first=first))
 
@@ -60,7 +60,7 @@ def secrets(
     to: Annotated[Path, typer.Option(help="The folder; what is in it already stays as it is.")] = Path("secrets"),
 ) -> None:
     """Make the secrets of a stack of containers, one file each, as docker-compose.yml hands them out."""
-    from ronda.secrets import make_secrets
+    from ronda.stack.secrets import make_secrets
 
     made = make_secrets(to)
     typer.echo(f"{to}: {len(made)} made" if made else f"{to}: complete")
@@ -93,6 +93,6 @@ def restore(
 @app.command()
 def seed(data: DataOrSettings = None) -> None:
     """Add machines with a week of readings and anomalies behind them; run again, it changes nothing."""
-    from ronda.seed import run_seed
+    from ronda.seeds.seed import run_seed
 
     run(run_seed(data))

@@ -48,6 +48,6 @@ def health(
     of: Annotated[str, typer.Argument(help="`connected:PORT`, `listening:PORT`, or a URL to ask.")],
 ) -> None:
     """Tell by the exit code whether the part in this container is at work."""
-    from ronda.health import check_health
+    from ronda.stack.health import check_health
 
     check_health(of)

@@ -24,7 +24,7 @@ def prepare_broker(
 ) -> None:
     """Write Mosquitto's configuration, access list and users."""
     from broker.listeners import TlsFiles
-    from ronda import prepare
+    from ronda.stack import prepare
 
     prepare.prepare_broker(data, users, TlsFiles(cert, key))
 
@@ -34,7 +34,7 @@ def prepare_store(
     bucket: Annotated[list[str] | None, typer.Option(help="Another bucket, such as one for backups.")] = None,
 ) -> None:
     """Bring the tables of DATABASE_URL up to date, and make the bucket of MLFLOW_ARTIFACT_ROOT."""
-    from ronda import prepare
+    from ronda.stack import prepare
 
     run(prepare.prepare_store(bucket or []))
 
@@ -45,6 +45,6 @@ def prepare_fleet(
     devices: Annotated[int, typer.Option(help="How many emulated pumps.", min=0, max=1000)] = 5,
 ) -> None:
     """Let emulated machines in on the broker, and register them."""
-    from ronda import prepare
+    from ronda.stack import prepare
 
     run(prepare.prepare_fleet(data, devices))

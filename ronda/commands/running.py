@@ -121,7 +121,7 @@ def mlflow(
     port: Annotated[int, typer.Option(help="Where it listens.", min=1, max=65535)] = 5000,
 ) -> None:
     """Run MLflow's server on MLFLOW_BACKEND_STORE_URI and MLFLOW_ARTIFACT_ROOT, by default in the folder."""
-    from ronda.mlflow_server import run_mlflow
+    from ronda.mlflow.server import run_mlflow
 
     run_mlflow(data, host, port, lambda line: print(line, flush=True))
 
@@ -132,7 +132,7 @@ def mail(
     port: Annotated[int, typer.Option(help="Where it listens.", min=1, max=65535)] = 1025,
 ) -> None:
     """Run a mail server for trying out, which keeps every mail in MAIL_FOLDER for the API to show."""
-    from ronda.mail import run_mail
+    from ronda.stack.mail import run_mail
 
     run(run_mail(listen, port))
 
@@ -165,7 +165,7 @@ def emulate(
 ) -> None:
     """Run the emulated machines of a running installation, or play a recording into it."""
     if fleet is not None:
-        from ronda.machines import run_machines
+        from ronda.stack.machines import run_machines
 
         run(run_machines(fleet))
         return

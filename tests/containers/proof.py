@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ronda.guards import free_port
-from ronda.secrets import make_secrets
+from ronda.stack.secrets import make_secrets
 from tests.containers.stack import PROFILES, ROOT, Stack, docker_runs, run
 from tests.containers.steps import Proof
 from tests.containers.transcript import Transcript

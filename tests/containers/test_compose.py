@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from ronda.installation import AGENT_NAMES
-from ronda.secrets import make_secrets
 from ronda.settings import Settings
+from ronda.stack.secrets import make_secrets
 from tests.containers.manifest import FILE, ROOT, lasting, manifest, once, ours, secrets_of, services, variables
 
 _ALL = sorted(services())

@@ -12,9 +12,9 @@ import pytest
 
 from cloud.notifications.mailbox import Mailbox
 from ronda.guards import free_port
-from ronda.mail import run_mail
 from ronda.parts import Surroundings
 from ronda.settings import SettingsError
+from ronda.stack.mail import run_mail
 
 MAIL = "From: ronda@localhost\r\nTo: ana@plant.example\r\nSubject: worn\r\n\r\nA bearing.\r\n"
 WHERE = {

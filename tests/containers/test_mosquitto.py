@@ -17,8 +17,8 @@ from broker.listeners import TlsFiles
 from broker.mqtt import MqttBus
 from contract.topics import Channel, DeviceTopic
 from ronda.guards import free_port
-from ronda.prepare import prepare_broker
-from ronda.secrets import make_secrets, read_mqtt_users
+from ronda.stack.prepare import prepare_broker
+from ronda.stack.secrets import make_secrets, read_mqtt_users
 from tests.containers.manifest import ROOT
 
 pytestmark = pytest.mark.mosquitto

@@ -12,9 +12,9 @@ from broker.listeners import TlsFiles
 from cloud.storage.database import Database
 from cloud.storage.devices import DeviceStore
 from ronda.installation import SERVICES
-from ronda.prepare import prepare_broker, prepare_fleet, prepare_store
-from ronda.secrets import make_secrets, read_mqtt_users
 from ronda.settings import SettingsError
+from ronda.stack.prepare import prepare_broker, prepare_fleet, prepare_store
+from ronda.stack.secrets import make_secrets, read_mqtt_users
 from tests.support.seaweed import seaweed
 
 BUCKETS = {"ronda-models", "ronda-backups"}

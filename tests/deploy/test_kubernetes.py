@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from ronda.installation import AGENT_NAMES
-from ronda.secrets import make_secrets
 from ronda.settings import Settings
+from ronda.stack.secrets import make_secrets
 from tests.deploy.doors import open_paths
 from tests.support.installation import ROOT
 from tests.support.kustomize import Resource, containers, pod, render

@@ -12,10 +12,10 @@ from prometheus_client.registry import CollectorRegistry
 
 from broker.embedded.counters import Counters, Status
 from cloud.api.measures import Measures
-from ronda.agent_metrics import AgentMetrics
-from ronda.broker_metrics import BrokerCollector
 from ronda.installation import AGENT_NAMES
-from ronda.metrics import Metrics
+from ronda.metrics.agents import AgentMetrics
+from ronda.metrics.broker import BrokerCollector
+from ronda.metrics.page import Metrics
 from tests.support.grafana import queries
 from tests.support.installation import ROOT
 from tests.support.prometheus import CONFIGURATION

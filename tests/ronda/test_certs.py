@@ -12,9 +12,9 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from ronda.authority import CertificateError, checked_name, fingerprint, issue, names_of, new_authority
-from ronda.certs import ensure, make_certificates, own_names
 from ronda.installation import InstallationError
+from ronda.tls.authority import CertificateError, checked_name, fingerprint, issue, names_of, new_authority
+from ronda.tls.certs import ensure, make_certificates, own_names
 from tests.support.certificates import shaken
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)

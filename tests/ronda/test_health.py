@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ronda.health import UnhealthyError, check_health
+from ronda.stack.health import UnhealthyError, check_health
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ import pytest
 from broker.address import AddressError
 from broker.listeners import Listener, TlsFiles
 from broker.tls import TlsError, server_context
-from ronda.certs import ensure
 from ronda.guards import check_port, check_settings, free_port
 from ronda.installation import Installation, InstallationError, Runtime
-from ronda.listening import (
+from ronda.settings import Settings, SettingsError
+from ronda.tls.certs import ensure
+from ronda.tls.listening import (
     Listening,
     listening,
     material,
@@ -24,7 +25,6 @@ from ronda.listening import (
     place_of,
     shown_certificate,
 )
-from ronda.settings import Settings, SettingsError
 from tests.support.certificates import certificates, shaken
 
 FILES = TlsFiles(Path("/c.crt"), Path("/c.key"))

@@ -13,11 +13,11 @@ from prometheus_client import CollectorRegistry
 from broker.embedded.counters import Counters, QueueDepth, Status
 from cloud.agents.agent import RawTelemetry
 from contract.events import ReadingRejectedEvent, SensorReadingIngestedEvent, ValidatedDataEvent
-from ronda.agent_metrics import AgentMetrics, CountingStore, measured_at
-from ronda.broker_metrics import BrokerCollector
 from ronda.guards import free_port
 from ronda.installation import InstallationError
-from ronda.metrics import Metrics, metrics_served
+from ronda.metrics.agents import AgentMetrics, CountingStore, measured_at
+from ronda.metrics.broker import BrokerCollector
+from ronda.metrics.page import Metrics, metrics_served
 from ronda.settings import Settings
 from tests.support.anomalies import anomaly
 from tests.support.readings import START_MS, block, rejected

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from contract.errors import TransientError
-from ronda.mlflow_database import ensure_database
-from ronda.mlflow_server import server_environment
+from ronda.mlflow.database import ensure_database
+from ronda.mlflow.server import server_environment
 from ronda.settings import SettingsError
 from tests.support.database import database_url, postgres
 

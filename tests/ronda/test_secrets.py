@@ -10,8 +10,8 @@ import pytest
 
 from broker.address import MqttAddress
 from ronda.installation import SERVICES, InstallationError
-from ronda.secrets import make_secrets, read_mqtt_users
 from ronda.settings import Settings
+from ronda.stack.secrets import make_secrets, read_mqtt_users
 
 
 def contents(folder: Path) -> dict[str, str]:

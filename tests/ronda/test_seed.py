@@ -24,8 +24,8 @@ from cloud.storage.readings import ReadingStore
 from contract.errors import RondaError
 from contract.events import Phase, Severity
 from ronda.installation import Installation, Runtime
-from ronda.past import MACHINES, READINGS, WEEK_MS, past_of
-from ronda.seed import Counts, seed
+from ronda.seeds.past import MACHINES, READINGS, WEEK_MS, past_of
+from ronda.seeds.seed import Counts, seed
 from tests.support.database import database, database_url, postgres
 
 __all__ = ["database", "database_url", "postgres"]

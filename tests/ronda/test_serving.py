@@ -14,8 +14,8 @@ import pytest
 import uvicorn
 
 from ronda.guards import free_port
-from ronda.listening import Listening
-from ronda.serving import server_config
+from ronda.tls.listening import Listening
+from ronda.tls.serving import server_config
 from tests.support.certificates import certificates
 
 FORWARDED = {"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.9"}

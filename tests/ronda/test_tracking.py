@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ronda.mlflow.tracking import tracking
 from ronda.settings import Settings
-from ronda.tracking import tracking
 
 
 @pytest.fixture(autouse=True)

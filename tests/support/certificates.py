@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from broker.listeners import TlsFiles
-from ronda.certs import ensure
+from ronda.tls.certs import ensure
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from paho.mqtt.enums import CallbackAPIVersion
 from playwright.async_api import async_playwright
 
-from ronda.certs import main_address
+from ronda.tls.certs import main_address
 from tests.support.installation import Ronda, until
 from tests.support.picture import FLAGS, log_in
 from tests.support.ports import free_port

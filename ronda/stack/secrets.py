@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from ronda.certs import ensure, own_names
 from ronda.installation import SERVICES, InstallationError
+from ronda.tls.certs import ensure, own_names
 
 # As the services of `docker-compose.yml` are called.
 _DATABASE, _BROKER, _REDIS = "postgres:5432", "mosquitto:8883", "redis:6379"

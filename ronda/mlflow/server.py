@@ -19,7 +19,7 @@ from cloud.models.object_store import ObjectStore
 from contract.errors import TransientError
 from ronda.guards import check_port
 from ronda.installation import Installation
-from ronda.mlflow_database import ensure_database
+from ronda.mlflow.database import ensure_database
 from ronda.parts import tell_libraries
 from ronda.processes import FOLLOW
 from ronda.settings import Settings, load_settings
@@ -28,7 +28,7 @@ from ronda.settings import Settings, load_settings
 _LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 _WORKERS = 1
 # Each line as JSON, as everywhere here.
-_LOG_CONFIG = Path(__file__).with_name("mlflow_logs.json")
+_LOG_CONFIG = Path(__file__).with_name("logs.json")
 # What a client is told; the server itself is no client of any.
 _NOT_FOR_A_SERVER = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID")
 # The names by which this machine asks itself, as health checks do.

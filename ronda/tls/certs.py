@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from ronda.authority import (
+from ronda.installation import Installation, InstallationError, write_private
+from ronda.tls.authority import (
     CertificateError,
     Certified,
     checked_name,
@@ -21,7 +22,6 @@ from ronda.authority import (
     read,
     reason_to_renew,
 )
-from ronda.installation import Installation, InstallationError, write_private
 
 AUTHORITY, SERVER = "ca", "server"
 _ALWAYS = ("localhost", "127.0.0.1", "::1")

@@ -28,8 +28,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ronda.agent_metrics import AgentMetrics
 from ronda.installation import InstallationError
+from ronda.metrics.agents import AgentMetrics
 from ronda.settings import Settings
 
 # A scrape is over within milliseconds; nobody is waited for at the end.

@@ -8,7 +8,7 @@ from typing import Any
 import uvicorn
 
 from broker.tls import server_context
-from ronda.listening import Listening
+from ronda.tls.listening import Listening
 
 # Live pages hold a connection each; they reconnect by themselves, so nobody waits for them at the end.
 _GRACE_S = 2

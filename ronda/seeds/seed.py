@@ -17,7 +17,7 @@ from cloud.storage.readings import ReadingStore
 from edge.metrics import METRICS
 from ronda.installation import Installation, InstallationError, folder_of
 from ronda.parts import clock_ms
-from ronda.past import MACHINES, READINGS, Machine, past_of
+from ronda.seeds.past import MACHINES, READINGS, Machine, past_of
 from ronda.settings import load_settings
 from ronda.store import opened_store
 

@@ -17,8 +17,8 @@ from ronda.fleet import write_fleet
 from ronda.installation import Installation, write_private
 from ronda.parties import parties
 from ronda.provision import register_machines
-from ronda.secrets import read_mqtt_users
 from ronda.settings import Settings, SettingsError, load_settings
+from ronda.stack.secrets import read_mqtt_users
 from ronda.store import opened_store
 
 # Where the image of Mosquitto keeps what it must not forget.

@@ -154,7 +154,7 @@ def _of_time(certificate: Certificate, tls: TlsFiles, now: datetime) -> list[str
 
 
 def _of_names(certificate: Certificate, names: Sequence[str]) -> list[str]:
-    from ronda.authority import names_of
+    from ronda.tls.authority import names_of
 
     known = names_of(certificate)
     return [

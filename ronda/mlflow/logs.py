@@ -1,6 +1,6 @@
 """What MLflow's worker needs of us: its log lines as JSON, and an end when the process that started it ends.
 
-Named by `mlflow_logs.json`, which uvicorn reads when it starts.
+Named by `logs.json`, which uvicorn reads when it starts.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from ronda.hub import open_database
-from ronda.learning import keep_learning
-from ronda.metrics import Metrics, metrics_served
+from ronda.metrics.page import Metrics, metrics_served
 from ronda.parts import Surroundings
 from ronda.processes import kept_alive, until_told_to_stop
+from ronda.training.learning import keep_learning
 
 
 async def run_trainer() -> None:

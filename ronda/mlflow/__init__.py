@@ -1,0 +1,1 @@
+"""MLflow as a server: its database, its logs, and where the registry is for everybody else."""
