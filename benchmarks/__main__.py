@@ -6,7 +6,7 @@ import sys
 
 from benchmarks import chain, load_proof, store
 
-COMMANDS = {"chain": chain.main, "load": load_proof.main, "store": store.main}
+COMMANDS = {"chain": chain.main, "draw": load_proof.redraw, "load": load_proof.main, "store": store.main}
 
 
 def main() -> None:

@@ -57,12 +57,13 @@ def read_history(path: Path, name: str) -> list[Second]:
 
 def draw(panels: Sequence[Panel], machine: str, path: Path) -> None:
     """One column a script: above the rate beside what is asked, below the latency."""
-    figure = Figure(figsize=(10, 5.6), dpi=110, layout="constrained", facecolor="white")
+    figure = Figure(figsize=(10, 5.6), dpi=110, facecolor="white")
     axes = figure.subplots(2, len(panels), squeeze=False, sharex="col", height_ratios=[3, 2])
     for column, panel in enumerate(panels):
         _rate(axes[0][column], panel)
         _latency(axes[1][column], panel)
-    figure.supxlabel(machine, x=0.01, ha="left", color=_MUTED, fontsize=8)
+    figure.subplots_adjust(left=0.07, right=0.985, top=0.86, bottom=0.14, wspace=0.16, hspace=0.18)
+    figure.text(0.07, 0.02, machine, color=_MUTED, fontsize=8)
     figure.savefig(path)
 
 
@@ -72,31 +73,33 @@ def _rate(axes: Axes, panel: Panel) -> None:
     axes.fill_between(at, rates, color=_RATE, alpha=0.12, linewidth=0)
     axes.plot(at, rates, color=_RATE, linewidth=1.8)
     axes.axhline(ASKED_PER_S, color=_MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    axes.annotate(f"asked: {ASKED_PER_S}/s", (0.99, ASKED_PER_S), xycoords=("axes fraction", "data"), ha="right",
-                  va="bottom", color=_MUTED, fontsize=8)  # fmt: skip
+    axes.text(at[-1], ASKED_PER_S, f"asked: {ASKED_PER_S}/s", ha="right", va="bottom", color=_MUTED, fontsize=8)
     failed = [each.at_s for each in panel.load if each.failures_per_s]
     axes.plot(failed, [0] * len(failed), "x", color=_FAILED, clip_on=False)
     axes.set_title(f"{panel.title}\n", loc="left", color=_INK, fontsize=12, fontweight="bold")
-    axes.text(0, 1.03, panel.result, transform=axes.transAxes, color=_MUTED, fontsize=9)
-    _style(axes, "requests/s")
+    axes.text(0, 1.04, panel.result, transform=axes.transAxes, color=_MUTED, fontsize=9)
+    _style(axes, "requests/s", max(rates) * 1.1)
 
 
 def _latency(axes: Axes, panel: Panel) -> None:
+    highest = 1.0
     for (way, seconds), (dark, light) in zip(panel.latencies.items(), _LATENCIES, strict=False):
         at = [each.at_s for each in seconds]
         axes.plot(at, [each.p95_ms for each in seconds], color=dark, linewidth=1.5, label=f"{way}, 95th percentile")
         axes.plot(at, [each.p50_ms for each in seconds], color=light, linewidth=1.5, label=f"{way}, median")
-    axes.legend(frameon=False, fontsize=8, labelcolor=_MUTED, loc="upper left", ncols=2)
+        highest = max(highest, *(each.p95_ms for each in seconds if not math.isnan(each.p95_ms)))
+    axes.legend(frameon=False, fontsize=7.5, labelcolor=_MUTED, loc="upper left", ncols=2, borderaxespad=0.1)
     axes.set_xlabel("seconds", color=_MUTED, fontsize=9)
-    _style(axes, "latency, ms")
-    axes.margins(y=0.45)
-    axes.set_ylim(bottom=0)
+    # The upper part is the legend's.
+    _style(axes, "latency, ms", highest * 1.7)
 
 
-def _style(axes: Axes, label: str) -> None:
+def _style(axes: Axes, label: str, top: float) -> None:
     axes.set_ylabel(label, color=_MUTED, fontsize=9)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, top)
+    axes.set_xlim(left=0)
     axes.grid(axis="y", color=_GRID)
+    axes.set_axisbelow(True)
     axes.tick_params(colors=_MUTED, labelsize=8, length=0)
     for side in axes.spines.values():
         side.set_visible(False)

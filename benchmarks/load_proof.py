@@ -60,6 +60,13 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(1)
 
 
+def redraw(arguments: Sequence[str]) -> None:
+    """Draw the picture again from a folder of evidence."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks draw", description=redraw.__doc__)
+    parser.add_argument("evidence", type=Path, nargs="?", default=ROOT / "docs" / "evidence" / "load")
+    draw_proof(parser.parse_args(arguments).evidence)
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What one script asked and got, and what SQL counted afterwards. `requests_per_s` over the whole run."""
 
@@ -82,23 +89,35 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return whole and not self.failures and self.requests_per_s >= ASKED_PER_S
 
 
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """What `load.json` holds."""
+
+    machine: str
+    runs: Sequence[Run]
+
+
 def keep(runs: Sequence[Run], folder: Path, evidence: Path) -> None:
     """Tables, pages and the picture of `runs`, from Locust's files in `folder`."""
     evidence.mkdir(parents=True, exist_ok=True)
     for run in runs:
         for kind in ("_stats.csv", "_stats_history.csv", "_failures.csv", ".html"):
             shutil.copy(folder / f"{run.script}{kind}", evidence / f"{run.script}{kind}")
-    machine = described()
-    proof = {"machine": machine, "runs": runs}
+    proof = Proof(machine=described(), runs=runs)
     (evidence / "load.json").write_bytes(msgspec.json.format(msgspec.json.encode(proof)) + b"\n")
-    draw([_panel(run, folder / f"{run.script}_stats_history.csv") for run in runs], machine, PICTURE)
+    draw_proof(evidence)
+
+
+def draw_proof(evidence: Path) -> None:
+    """The picture, from what stands in the folder."""
+    proof = msgspec.json.decode((evidence / "load.json").read_bytes(), type=Proof)
+    draw([_panel(run, evidence / f"{run.script}_stats_history.csv") for run in proof.runs], proof.machine, PICTURE)
 
 
 def _panel(run: Run, history: Path) -> Panel:
     title, load, ways = DRAWN[run.script]
     return Panel(
         title=title,
-        result=f"{run.requests:,} readings sent, {run.failures} failed, {run.distinct:,} distinct in SQL",
+        result=f"{run.accepted:,} readings accepted, {run.failures} failed, {run.distinct:,} distinct in SQL",
         load=read_history(history, load),
         latencies={way: read_history(history, name) for way, name in ways.items()},
     )

@@ -52,18 +52,24 @@ def place_at(address: str, endpoint_url: str) -> Place:
 
 
 class Chosen:
-    """Single files of this machine, under names of our own."""
+    """Single small files of this machine, under names of our own."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
         self._files = files
+        self._taken: dict[str, bytes] = {}
 
     def names(self) -> Iterator[Stored]:
-        """Each, with its size of now."""
-        return (Stored(name, path.stat().st_size) for name, path in self._files.items())
+        """Each, read as a whole: who replaces it later changes neither its size nor its bytes here.
+
+        Raises: BackupError when one cannot be read.
+        """
+        for name, path in self._files.items():
+            self._taken[name] = b"".join(_read(path))
+            yield Stored(name, len(self._taken[name]))
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """A file's bytes. Raises: BackupError when it cannot be read."""
-        return _read(self._files[name])
+        """The bytes of a file that was just named; they are given once."""
+        yield self._taken.pop(name)
 
 
 class Folder:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from broker.credentials import Credentials
 from cloud.storage.database import Database
 from cloud.storage.migrate import newest_version, upgrade
 from cloud.storage.postgres import EmbeddedPostgres
@@ -39,7 +40,7 @@ _LOCK = ".lock"
 
 
 async def run_restore(source: str, data: Path | None, say: Say) -> None:
-    """Restore the backup at `source`. Raises: RondaError in one line; then the target is as it was."""
+    """Restore the backup at `source`. Raises: RondaError in one line, which says what is left over, if anything is."""
     settings = load_settings("restore")
     tell_libraries(settings)
     where = whereabouts_of_new(settings, folder_of(settings, data))
@@ -143,6 +144,8 @@ async def _check_is_new(where: Whereabouts, backup: Manifest) -> None:
     """Raises: BackupError when something is where the backup would go."""
     if where.installation is not None:
         _check_is_empty(where.installation.root)
+    elif where.passwd is not None and PRIVATE in backup.files:
+        _check_has_no_devices(where.passwd)
     await check_registry_is_new(where.registry, backup.registry)
     artifacts = place_at(where.artifacts, where.endpoint_url)
     if first := next(iter(artifacts.names()), None):
@@ -210,12 +213,19 @@ def _check_is_empty(root: Path) -> None:
         raise BackupError(f"{root} is not empty ({min(others)}): restore into an empty folder, named with --data")
 
 
+def _check_has_no_devices(passwd: Path) -> None:
+    """The services' passwords are made anew with each installation; a device's stands in the device alone."""
+    if devices := [user for user in Credentials(passwd).users() if "/" in user]:
+        raise BackupError(
+            f"{passwd} has the passwords of devices already ({devices[0]}), which would be lost: leave "
+            "MQTT_PASSWORD_FILE empty to keep the file as it is, or move it away to have the backup's"
+        )
+
+
 @contextlib.contextmanager
 def _told_what_stays() -> Iterator[None]:
     """Only a folder can be thrown away as a whole."""
     try:
         yield
-    except BackupError:
-        raise
     except RondaError as error:
         raise type(error)(f"{error}; empty the database, MLflow's and its artifacts before the next try") from error

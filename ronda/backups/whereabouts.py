@@ -16,6 +16,8 @@ USERS = "broker/passwd"
 # and what they remember, and the private authority.
 _PRIVATE_FILES = (USERS, "secrets.json")
 _PRIVATE_FOLDERS = ("emulator", "tls")
+# How a file is called that is being written, and takes the other's place a moment later.
+_BEING_WRITTEN = ".new"
 _REGISTRY, _ARTIFACTS = "MLFLOW_BACKEND_STORE_URI", "MLFLOW_ARTIFACT_ROOT"
 
 
@@ -41,7 +43,8 @@ class Whereabouts(NamedTuple):
         root = self.installation.root
         named = [root / name for name in _PRIVATE_FILES]
         found = [path for folder in _PRIVATE_FOLDERS for path in sorted((root / folder).rglob("*"))]
-        return {path.relative_to(root).as_posix(): path for path in [*named, *found] if path.is_file()}
+        whole = [path for path in [*named, *found] if path.suffix != _BEING_WRITTEN and path.is_file()]
+        return {path.relative_to(root).as_posix(): path for path in whole}
 
 
 def whereabouts_of_running(settings: Settings, data: Path | None) -> Whereabouts:

@@ -28,8 +28,6 @@ RESTARTED = (
 )  # fmt: skip
 _BACKUPS = "s3://ronda-backups/proof"
 _RESTORED = "s3://ronda-restored/mlflow"
-# Of the stack itself; P4 is about the checkout.
-_GATES = ("P1", "P2", "P3")
 
 Step = tuple[str, Callable[[], Awaitable[None]]]
 
@@ -203,8 +201,7 @@ class Proof:
         await self._stack.tools("seed")
         async with RondaClient(self._url) as client:
             await looks.until_ready(client)
-        words = [word for gate in _GATES for word in ("--gate", gate)]
-        said = json.loads(await self._stack.tools("check", "--json", "--repository", "/checkout", *words))
+        said = json.loads(await self._stack.tools("check", "--json", "--repository", "/checkout"))
         for line in said["lines"]:
             self._say(f"  {line['result']:<13} {line['gate']} {line['name']}: {line['said']}")
         assert said["fail"] == 0

@@ -132,6 +132,26 @@ def test_every_variable_is_a_setting_or_explained_in_the_example() -> None:
     assert explained <= variables() | {"COMPOSE_PROFILES"}
 
 
+def test_the_example_copied_as_it_is_changes_nothing() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    given = dict(re.findall(r"^([A-Z0-9_]+)=(.+)$", example, re.MULTILINE))
+    defaults = dict(re.findall(r"\$\{([A-Z0-9_]+):-([^}]*)\}", FILE.read_text(encoding="utf-8")))
+    shared = given.keys() & defaults.keys()
+    assert shared
+    assert {name: given[name] for name in shared} == {name: defaults[name] for name in shared}
+
+
+def test_the_database_has_a_connection_for_everybody() -> None:
+    """TimescaleDB's image tunes itself by its memory limit, and would allow 25 below 2 GB."""
+    pool = Settings.model_fields["database_pool_size"].default
+    asked = sum(
+        int(service.get("environment", {}).get("DATABASE_POOL_SIZE", pool))
+        for service in lasting().values()
+        if "database_url" in secrets_of(service)
+    )
+    assert int(services()["postgres"]["environment"]["TS_TUNE_MAX_CONNS"]) >= 2 * asked
+
+
 def test_every_file_that_is_mounted_is_there() -> None:
     files = [config["file"] for config in manifest()["configs"].values()]
     mounts = [

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from cloud.models.object_store import Stored
+from cloud.models.registry import Registry
+from ronda.backups.archive import pack, unpack
 from ronda.backups.errors import BackupError
+from ronda.backups.files import Packer, Unpacker
 from ronda.backups.making import run_backup
 from ronda.backups.manifest import NAME
+from ronda.backups.places import Chosen, Folder
 from ronda.backups.restoring import run_restore
+from ronda.backups.whereabouts import whereabouts_of_new
 from ronda.installation import InstallationError
-from ronda.settings import SettingsError
-from tests.ronda.backups.plant import Plant
+from ronda.settings import SettingsError, load_settings
+from tests.ronda.backups.plant import Plant, files_of, learn
+from tests.support.seaweed import seaweed
+
+Empty = Callable[[str], Awaitable[str]]
 
 
 async def refusal(backup: Path | str, data: Path) -> str:
@@ -71,6 +81,43 @@ async def test_a_database_with_rows_is_left_as_it_is(
     assert not (tmp_path / "new").exists()
 
 
+async def test_passwords_of_devices_that_are_there_already_are_not_lost(
+    plant: Plant, empty_database: Empty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with seaweed(tmp_path / "seaweed", "models", "restored") as store:
+        passwd = tmp_path / "passwd"
+        passwd.write_text("acquisition:hash\nplant-1/pump-01:hash\n")
+        settings = store.environment | {"MQTT_PASSWORD_FILE": str(passwd), "MLFLOW_TRACKING_URI": "http://mlflow:5000"}
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        address = await backed_up(plant.url, await empty_database("registry"), "s3://models/plant", monkeypatch)
+
+        place(monkeypatch, await empty_database("rows"), await empty_database("models"), "s3://restored/plant")
+        passwd.write_text("acquisition:hash\nplant-1/pump-02:newer\n")
+        with pytest.raises(BackupError, match=r"passwords of devices already \(plant-1/pump-02\)"):
+            await run_restore(address, None, lambda _: None)
+        assert store.keys("restored") == []
+        # Nobody's but the services', which a new installation has from the start.
+        passwd.write_text("acquisition:hash\n")
+        await run_restore(address, None, lambda _: None)
+        assert "plant-1/pump-01:hash" in passwd.read_text()
+
+
+def place(monkeypatch: pytest.MonkeyPatch, database: str, registry: str, artifacts: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", registry)
+    monkeypatch.setenv("MLFLOW_ARTIFACT_ROOT", artifacts)
+
+
+async def backed_up(database: str, registry: str, artifacts: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a fresh backup of an installation without a folder."""
+    place(monkeypatch, database, registry, artifacts)
+    learn(Registry(registry, artifacts))
+    lines: list[str] = []
+    await run_backup(None, "backups", lines.append)
+    return lines[0].removeprefix("backup to ")
+
+
 async def test_a_restore_that_fails_on_the_way_leaves_the_folder_empty(backup: Path, tmp_path: Path) -> None:
     """Here: a manifest that was edited together with its file, so that only the rows give it away."""
     manifest = msgspec.json.decode((backup / NAME).read_bytes())
@@ -108,3 +155,28 @@ async def test_what_must_be_set_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
     with pytest.raises(SettingsError, match="must be set, as the MLflow server has it"):
         await run_backup(None, "backups", lambda _: None)
+
+
+class Replaced(Chosen):
+    """Files that their owners replace as soon as they are named."""
+
+    def names(self) -> Iterator[Stored]:
+        for stored, path in zip(super().names(), self._files.values(), strict=True):
+            path.write_text("another, and longer")
+            yield stored
+
+
+def test_a_file_that_is_replaced_meanwhile_is_in_the_backup_as_one_of_the_two(tmp_path: Path) -> None:
+    (tmp_path / "passwd").write_text("one")
+    packer = Packer(Folder(tmp_path / "backup"), lambda _: None)
+    pack(Replaced({"broker/passwd": tmp_path / "passwd"}), packer, "private.tar.gz")
+    unpack(Unpacker(Folder(tmp_path / "backup"), packer.files), "private.tar.gz", Folder(tmp_path / "new"))
+    assert files_of(tmp_path / "new") == {"broker/passwd": b"one"}
+
+
+def test_a_file_that_is_being_written_is_left_out(tmp_path: Path) -> None:
+    for name in ("demo-1.json", "demo-1.json.new"):
+        (tmp_path / "emulator" / "devices").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "emulator" / "devices" / name).write_text("{}")
+    where = whereabouts_of_new(load_settings(), tmp_path)
+    assert set(where.private) == {"emulator/devices/demo-1.json"}
