@@ -69,4 +69,4 @@ FROM cloud AS mlflow
 EXPOSE 5000
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=4 \
     CMD ["ronda", "health", "http://127.0.0.1:5000/health"]
-CMD ["mlflow", "--host", "0.0.0.0"]
+CMD ["mlflow", "--host", "0.0.0.0", "--insecure"]

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from broker.bus import Bus, Message
+from broker.bus import Bus, Message, RefusedError
 from contract.errors import ContractError, RondaError
 from contract.telemetry import MAX_PAYLOAD_BYTES
 from contract.topics import GATEWAY_READS, GATEWAY_WRITES, Channel, DeviceTopic
@@ -19,7 +19,7 @@ SHORTEST_PREFIX = 16
 
 
 class BridgeError(RondaError):
-    """A prefix that cannot be used; the text says why."""
+    """A prefix that cannot be used; the text says why, and never says the prefix."""
 
 
 class Carried(NamedTuple):
@@ -87,9 +87,13 @@ class Bridge:
         self._outer, self._inner, self._route, self._told = outer, inner, route, told
 
     async def run(self) -> None:
-        """Carry. Raises: TransientError when one of the brokers stays away."""
+        """Carry. Raises: BridgeError when we may not listen over there; a group of TransientError when one is away."""
         await self._inner.subscribe(*self._route.outward_filters)
-        await self._outer.subscribe(*self._route.inward_filters)
+        try:
+            await self._outer.subscribe(*self._route.inward_filters)
+        except RefusedError:
+            # Without its words, which end in a log: they hold the prefix.
+            raise BridgeError("the other broker refuses to tell us what is below the prefix") from None
         async with asyncio.TaskGroup() as group:
             group.create_task(self._carry_in())
             group.create_task(self._carry_out())
@@ -97,12 +101,15 @@ class Bridge:
     async def _carry_in(self) -> None:
         while True:
             messages = await self._outer.receive()
-            carried = [each for message in messages if (each := self._route.inward(message))]
-            if refused := len(messages) - len(carried):
-                log.warning("bridge.refused", extra={"messages": refused, "first": messages[0].topic[:200]})
+            looked_at = [(message.topic, self._route.inward(message)) for message in messages]
+            carried = [each for _, each in looked_at if each is not None]
+            if refused := [topic for topic, each in looked_at if each is None]:
+                # The prefix is a secret.
+                first = refused[0].removeprefix(f"{self._route.prefix}/")[:200]
+                log.warning("bridge.refused", extra={"messages": len(refused), "first": first})
             await _publish(self._inner, carried)
             await self._outer.acknowledge(messages)
-            self._told(len(carried), refused)
+            self._told(len(carried), len(refused))
 
     async def _carry_out(self) -> None:
         while True:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,32 +17,55 @@ from broker.mqtt import MqttBus
 from contract.access import gateway_rights
 from contract.names import check_site
 from edge.bridge import Bridge, Route, check_prefix
-from ronda.installation import InstallationError
+from ronda.installation import Installation, InstallationError
 from ronda.parts import Surroundings
 from ronda.processes import kept_alive, until_told_to_stop
 
-# A new user is known to the broker within a second of being written down.
+# Often enough to see that something comes, seldom enough to read.
 _TELL_EVERY_S = 5.0
 
 
 async def run_bridge(data: Path, outer: str, prefix: str, site: str) -> None:
     """Carry until told to stop, and say now and then how much came.
 
-    Raises: BridgeError for an impossible prefix; InstallationError for a broker whose users are not ours to make.
+    Raises: BridgeError for an impossible prefix; InstallationError for a broker whose users are not ours to make, and
+    for a site that another bridge carries.
     """
     route = Route(check_prefix(prefix), check_site(site))
     around = Surroundings("bridge", data)
     if around.installation is None or around.runtime.mqtt_url:
         raise InstallationError("the bridge logs in as a user of its own, which only the broker of `ronda up` can get")
+    theirs = _theirs(around, outer)
+    with _user_of(around.installation, site) as (gateway, password):
+        work = partial(_carry, theirs, around.broker().with_user(gateway, password), route)
+        print(f"from {theirs}, below the prefix, into the site {site}; Ctrl-C stops it", flush=True)
+        carrying = asyncio.create_task(kept_alive("bridge", work))
+        await until_told_to_stop()
+        carrying.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await carrying
+
+
+@contextlib.contextmanager
+def _user_of(installation: Installation, site: str) -> Iterator[tuple[str, str]]:
+    """(user, password) of the site's gateway, for as long as this bridge runs.
+
+    Raises: InstallationError when another one does: each would take the other's password away.
+    """
     gateway, password = gateway_rights(site).name, Credentials.new_password()
-    Credentials(around.installation.passwd).set(gateway, password)
-    work = partial(_carry, _theirs(around, outer), around.broker().with_user(gateway, password), route)
-    print(f"from {MqttAddress.parse(outer)}, below the prefix, into the site {site}; Ctrl-C stops it", flush=True)
-    carrying = asyncio.create_task(kept_alive("bridge", work))
-    await until_told_to_stop()
-    carrying.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await carrying
+    credentials = Credentials(installation.passwd)
+    with (installation.broker / f"bridge-{site}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InstallationError(
+                f"another `ronda bridge` carries the site {site}; stop it, or name another site with --site"
+            ) from error
+        credentials.set(gateway, password)
+        try:
+            yield gateway, password
+        finally:
+            credentials.remove(gateway)
 
 
 def _theirs(around: Surroundings, outer: str) -> MqttAddress:

@@ -12,7 +12,7 @@ from typing import Self
 from broker.address import MqttAddress
 from broker.credentials import Credentials, secret_client_id
 from broker.listeners import Listener, reached_at
-from broker.mosquitto import Mosquitto
+from broker.mosquitto import Mosquitto, MosquittoError
 from broker.mqtt import MqttBus
 from cloud.agents.registry import AGENTS, client_id
 from contract.errors import RondaError
@@ -78,5 +78,6 @@ class MosquittoPart:
             now = self._credentials.hashes()
             if now is not known:
                 known = now
-                with contextlib.suppress(ProcessLookupError):
+                # One that is down reads them when it starts.
+                with contextlib.suppress(ProcessLookupError, MosquittoError):
                     self._mosquitto.reload()

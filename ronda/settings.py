@@ -23,7 +23,7 @@ _LOCALE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?(\.[\w-]+)?(@\w+)?|C(\.[\w-]+)?")
 _SECRETS = Path("/run/secrets")
 # A part in a container has the secrets that it answers for and no others; `ronda up` has them all.
 _ANSWERS_FOR = {
-    "web": frozenset({"API_KEY", "JWT_SECRET", "ADMIN_PASSWORD"}),
+    "web": frozenset({"API_KEY", "JWT_SECRET", "JWT_PREVIOUS_SECRETS", "ADMIN_PASSWORD"}),
     "agent-notification": frozenset({"WEBHOOK_SECRET"}),
 }
 
@@ -143,9 +143,20 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis_address(cls, url: SecretStr) -> SecretStr:
-        if (value := url.get_secret_value()) and not value.startswith(("redis://", "rediss://", "unix://")):
+        value = url.get_secret_value()
+        if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must be a redis://, rediss:// (TLS) or unix:// address")
+        try:
+            _ = urlsplit(value).port
+        except ValueError:
+            # Without its words: what stands in the port's place may be a part of the password.
+            raise ValueError("has no number for a port; a '/', '?' or '#' in its password is %2F, %3F or %23") from None
         return url
+
+    @property
+    def previous_jwt_secrets(self) -> list[str]:
+        """The secrets that signed tokens before; what they signed is still believed."""
+        return _listed(self.jwt_previous_secrets.get_secret_value())
 
     @property
     def proxies(self) -> list[str]:
@@ -179,6 +190,9 @@ class Settings(BaseSettings):
             "JWT_SECRET": self.jwt_secret.get_secret_value(),
             "ADMIN_PASSWORD": self.admin_password.get_secret_value(),
         }
+        if before := self.previous_jwt_secrets:
+            # Who knows any one of them can make a token: they are as good as the shortest.
+            secrets["JWT_PREVIOUS_SECRETS"] = min(before, key=len)
         if self.webhook_url:
             secrets["WEBHOOK_SECRET"] = self.webhook_secret.get_secret_value()
         return secrets
@@ -189,7 +203,7 @@ def _listed(text: str) -> list[str]:
 
 
 def _is_weak(name: str, value: str) -> bool:
-    return value.lower() in _GIVEN_AWAY or (name == "JWT_SECRET" and len(value) < _MINIMUM_SECRET)
+    return value.lower() in _GIVEN_AWAY or (name.startswith("JWT_") and len(value) < _MINIMUM_SECRET)
 
 
 def load_settings(part: str | None = None) -> Settings:

@@ -133,17 +133,18 @@ def application(around: Surroundings, database: Database, bus: MqttBus, mailbox:
 
 
 def _auth(around: Surroundings) -> AuthSettings:
-    before = around.settings.jwt_previous_secrets.get_secret_value().split(",")
     return AuthSettings(
         jwt_secret=around.secrets.jwt_secret,
-        previous_secrets=[secret.strip() for secret in before if secret.strip()],
+        previous_secrets=around.settings.previous_jwt_secrets,
         api_key=around.secrets.api_key or None,
     )
 
 
 def _password_file(around: Surroundings) -> Path | None:
     """The broker's, where devices are added; None: somebody else keeps its users."""
-    return around.installation.passwd if around.installation is not None else around.settings.mqtt_password_file
+    if around.installation is not None and around.runtime.broker != "external":
+        return around.installation.passwd
+    return around.settings.mqtt_password_file
 
 
 async def _until_admitted(around: Surroundings, user: str, password: str) -> None:

@@ -68,7 +68,11 @@ class Logouts:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            await self._try()
+            try:
+                await self._try()
+            except Exception:
+                # Without the next look, what is ended elsewhere would open doors here until its end.
+                log.exception("logouts.not_understood", extra={"agent": "api"})
 
     async def _try(self) -> None:
         try:

@@ -26,6 +26,9 @@ _PAGES = "/ui/"
 # A request takes the API itself 170 µs, and a call to Redis 120 to 200 more: asked each time, it would halve what can
 # be served. A hundredth of the limit is as exact as a limit of this kind needs to be.
 BLOCKS = 100
+# Redis rounds the time that is left to whole seconds, and tells the last half of one as none: what is reserved then
+# would be over at once, and the next request reserve again, until nothing of the minute is left.
+_LAST_S = 0.5
 # Callers whose minute is known; about 20 MB. Of one that is forgotten, what it had reserved is lost.
 _REMEMBERED = 50_000
 
@@ -108,7 +111,8 @@ class Pace:
     request of the minute, which is a lot to remember for stopping programs that run wild.
 
     Requests are reserved in blocks of a hundredth of the limit, so that the shared store is asked once for each. No
-    caller ever gets more than its limit; it may get one block less for each further process that reserved one.
+    caller ever gets more than its limit, but for what was reserved in the last half second and is used in the next; it
+    may get one block less for each further process that reserved one.
     """
 
     def __init__(self, counters: Counters, per_minute: int, now_s: Callable[[], float]) -> None:
@@ -137,7 +141,7 @@ class Pace:
         # All at once: another request must not spend what this one is still reserving for itself.
         minute.reserved = max(0, block - max(0, count - paying.requests))
         minute.free = max(0, paying.requests - count)
-        minute.ends_s = self._now_s() + ends_in_s
+        minute.ends_s = self._now_s() + max(_LAST_S, ends_in_s)
         if paying.owner in self._minutes:
             self._minutes.move_to_end(paying.owner)
 

@@ -31,8 +31,8 @@ _ADDRESSES = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
-# What a person has put in, beside the rows that MLflow makes for itself in a new database.
-_WORK = ("runs", "registered_models", "model_versions", "logged_models")
+# What MLflow puts into a new database itself; all else, and a second experiment, is somebody's work.
+_MADE_BY_MLFLOW = frozenset({_VERSIONS, "experiments", "workspaces"})
 
 
 async def dump_registry(uri: str, packer: Packer) -> Registry:
@@ -60,7 +60,11 @@ async def check_registry_is_new(uri: str, registry: Registry) -> None:
             raise BackupError(f"{_path(uri)} is there already: restore into an empty folder")
         return
     async with _opened(uri) as connection:
-        if filled := await first_filled(connection, _WORK):
+        names = await all_tables(connection)
+        filled = await first_filled(connection, [name for name in names if name not in _MADE_BY_MLFLOW])
+        if "experiments" in names and await connection.fetchval("SELECT count(*) FROM experiments") > 1:
+            filled = "experiments"
+        if filled:
             raise BackupError(f"MLflow's table {filled} has rows already: restore into an empty database")
 
 

@@ -29,7 +29,7 @@ async def run_check(data: Path | None, gates: Sequence[str], repository: Path, *
     """Look at what the settings, or the running installation in `data`, name. Exits with 1 when a line failed."""
     if unknown := [gate for gate in gates if gate not in GATES]:
         raise InstallationError(f"there is no gate {unknown[0]!r}; there are {', '.join(GATES)}")
-    around = Surroundings("check", folder_of(load_settings(), data))
+    around = Surroundings("check", folder_of(load_settings("check"), data))
     lines: list[Line] = []
     for gate in gates or GATES:
         if not as_json:

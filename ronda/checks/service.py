@@ -21,6 +21,8 @@ from ronda.checks.line import Check, FailedCheckError
 # What the roadmap asks of the bridge: requests a second, none of them failed. The long proof is `make load`.
 ASKED_PER_S = 103
 _TRIAL_S = 5
+# Begun a little more often than asked, so that the last answer does not decide.
+_BEGUN_PER_S = 110
 _AT_ONCE = 32
 _PROBE = ("ronda-check", "load")
 # Far beyond what a trial sends: nothing is learned from readings that no machine made.
@@ -88,20 +90,19 @@ async def _load(door: Door) -> str:
         numbers = itertools.count()
         began = time.monotonic()
         gate = asyncio.Semaphore(_AT_ONCE)
-        requests = [_paced(http, gate, boot, next(numbers), began) for _ in range(ASKED_PER_S * _TRIAL_S)]
+        requests = [_paced(http, gate, boot, next(numbers), began) for _ in range(_BEGUN_PER_S * _TRIAL_S)]
         statuses = await asyncio.gather(*requests)
         seconds = time.monotonic() - began
     failed = Counter(status for status in statuses if status != 202)
     rate = len(statuses) / seconds
     said = f"{rate:.0f} requests/s over {seconds:.1f} s, {failed.total()} failed {dict(failed) or ''}".rstrip()
-    # The last request starts one step before the end.
-    if failed or rate < ASKED_PER_S * 0.98:
+    if failed or rate < ASKED_PER_S:
         raise FailedCheckError(said, "see where the time goes with `make load`, and give the API another process")
     return said
 
 
 async def _paced(http: httpx.AsyncClient, gate: asyncio.Semaphore, boot: str, number: int, began: float) -> int:
-    await asyncio.sleep(max(0.0, began + number / ASKED_PER_S - time.monotonic()))
+    await asyncio.sleep(max(0.0, began + number / _BEGUN_PER_S - time.monotonic()))
     site, device = _PROBE
     body = {"site": site, "device": device, "boot": boot, "seq": number, "ts": time.time_ns() // 1_000_000}
     async with gate:

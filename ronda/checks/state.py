@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
@@ -26,7 +27,6 @@ from cloud.storage.promotions import Promotion, PromotionStore
 from contract.errors import RondaError
 from detection.model import MAX_BYTES, sha256
 from ronda.checks.line import Check, FailedCheckError, NeedsAccountError
-from ronda.hub import open_database
 from ronda.parts import Surroundings
 from ronda.tls.listening import own_trust
 
@@ -58,21 +58,16 @@ def checks(around: Surroundings) -> Mapping[str, Check]:
 
 
 async def _schema(around: Surroundings) -> str:
-    database = Database(around.runtime.database_url)
-    await database.open()
-    try:
-        async with database.begin() as connection:
-            version, layout = await schema_version(connection), await readings_layout(connection)
-            server = await connection.scalar(text("SHOW server_version"))
-    finally:
-        await database.close()
+    async with _store(around) as database, database.begin() as connection:
+        version, layout = await schema_version(connection), await readings_layout(connection)
+        server = await connection.scalar(text("SHOW server_version"))
     if version != newest_version():
         raise FailedCheckError(f"the schema is {version}, not {newest_version()}", "start any agent: it migrates")
     return f"PostgreSQL {server}, schema {version}, readings in {_LAYOUTS[layout]}"
 
 
 async def _indexes(around: Surroundings) -> str:
-    async with open_database(around) as database, database.begin() as connection:
+    async with _store(around) as database, database.begin() as connection:
         missing = await missing_indexes(connection)
     if missing:
         raise FailedCheckError(f"missing: {', '.join(missing)}", "restore a backup, or make them by hand")
@@ -80,7 +75,7 @@ async def _indexes(around: Surroundings) -> str:
 
 
 async def _seeded(around: Surroundings) -> str:
-    async with open_database(around) as database, database.begin() as connection:
+    async with _store(around) as database, database.begin() as connection:
         devices, readings, anomalies = (await connection.execute(_SEEDED)).one()
     said = f"{devices} devices, {readings:,} readings, {anomalies} anomalies"
     if not (devices and readings and anomalies):
@@ -97,7 +92,7 @@ async def _runs(around: Surroundings) -> str:
             "an S3 bucket: MLFLOW_ARTIFACT_ROOT=s3://bucket/prefix, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and "
             "MLFLOW_S3_ENDPOINT_URL for a store other than Amazon's",
         )
-    async with open_database(around) as database:
+    async with _store(around) as database:
         promotions = await PromotionStore(database).all_current()
     recent = [each for each in promotions if each.promoted_at_ms / 1000 > time.time() - _RECENT_S]
     newest = sorted(recent, key=lambda promotion: promotion.promoted_at_ms)[-_RUNS:]
@@ -120,6 +115,17 @@ def _kept(around: Surroundings, promotions: list[Promotion]) -> str:
         if sha256(store.read(name, MAX_BYTES)) != promotion.sha256:
             raise FailedCheckError(f"{store.uri}/{name} is not what was promoted", "ronda train, or restore a backup")
     return f"runs {', '.join(each.run_id[:8] for each in promotions)} with their models below {store.uri}"
+
+
+@contextlib.asynccontextmanager
+async def _store(around: Surroundings) -> AsyncIterator[Database]:
+    """The database as it is: who only looks at it must not migrate it."""
+    database = Database(around.runtime.database_url)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 async def _redis(around: Surroundings) -> str:

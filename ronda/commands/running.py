@@ -15,7 +15,7 @@ Listen = Annotated[
     str | None, typer.Option(help="An IP address that others reach, 0.0.0.0 for all; needs TLS, see `ronda certs`.")
 ]
 MqttsPort = Annotated[int, typer.Option(help="The broker with TLS, where there is a certificate.", min=1, max=65535)]
-Insecure = Annotated[bool, typer.Option(help="Let --listen do without TLS: behind a proxy that has it.")]
+Insecure = Annotated[bool, typer.Option(help="Listen beyond this machine without TLS, as behind a proxy.")]
 
 
 @app.command()
@@ -119,22 +119,24 @@ def mlflow(
     data: Data = DATA,
     host: Annotated[str, typer.Option(help="Where it listens; it asks nobody for a password.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Where it listens.", min=1, max=65535)] = 5000,
+    insecure: Insecure = False,
 ) -> None:
     """Run MLflow's server on MLFLOW_BACKEND_STORE_URI and MLFLOW_ARTIFACT_ROOT, by default in the folder."""
     from ronda.mlflow.server import run_mlflow
 
-    run_mlflow(data, host, port, lambda line: print(line, flush=True))
+    run_mlflow(data, host, port, lambda line: print(line, flush=True), insecure=insecure)
 
 
 @app.command()
 def mail(
     listen: Annotated[str, typer.Option(help="The address it listens on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Where it listens.", min=1, max=65535)] = 1025,
+    insecure: Insecure = False,
 ) -> None:
     """Run a mail server for trying out, which keeps every mail in MAIL_FOLDER for the API to show."""
     from ronda.stack.mail import run_mail
 
-    run(run_mail(listen, port))
+    run(run_mail(listen, port, insecure=insecure))
 
 
 @app.command()

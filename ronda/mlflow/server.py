@@ -23,6 +23,7 @@ from ronda.mlflow.database import ensure_database
 from ronda.parts import tell_libraries
 from ronda.processes import FOLLOW
 from ronda.settings import Settings, load_settings
+from ronda.tls.listening import check_plain
 
 # The job runner and MLflow's four workers are ten processes and 950 MB; nothing of ours asks them for anything.
 _LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -33,19 +34,18 @@ _LOG_CONFIG = Path(__file__).with_name("logs.json")
 _NOT_FOR_A_SERVER = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID")
 # The names by which this machine asks itself, as health checks do.
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def run_mlflow(data: Path, host: str, port: int, say: Callable[[str], None]) -> NoReturn:
+def run_mlflow(data: Path, host: str, port: int, say: Callable[[str], None], *, insecure: bool) -> NoReturn:
     """Check what is needed, and become the server. Raises: RondaError with one line that says what to mend."""
     settings = load_settings("mlflow")
+    if warning := check_plain("--host", host, insecure=insecure):
+        say(f"note: {warning}")
     check_port(host, port, "--port")
     tell_libraries(settings)
     backend, artifacts = _places(settings, data)
     asyncio.run(ensure_database(backend))
     _check_store(artifacts, settings, say)
-    if host not in _LOOPBACK:
-        say(f"note: MLflow on {host} asks nobody for a password; keep it in a network where only yours are")
     say(f"MLflow starts on http://{host}:{port}, artifacts in {artifacts}")
     arguments = ["server", "--host", host, "--port", str(port), "--workers", str(_WORKERS)]
     arguments += ["--uvicorn-opts", f"--log-config '{_LOG_CONFIG}'"]

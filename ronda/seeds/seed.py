@@ -87,8 +87,8 @@ async def _without_past(store: ReadingStore, machines: Sequence[Machine]) -> lis
 @contextlib.asynccontextmanager
 async def _store(data: Path | None) -> AsyncIterator[Database]:
     """Only the database is needed; nobody else has to be reachable."""
-    data = folder_of(load_settings(), data)
-    settings = load_settings("seed" if data is None else None)
+    settings = load_settings("seed")
+    data = folder_of(settings, data)
     url = settings.database_url.get_secret_value() if data is None else Installation(data).runtime().database_url
     async with opened_store(url, settings) as database:
         yield database

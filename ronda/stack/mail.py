@@ -9,11 +9,14 @@ from ronda.logs import set_up_logs
 from ronda.parts import clock_ms
 from ronda.processes import until_told_to_stop
 from ronda.settings import SettingsError, load_settings
+from ronda.tls.listening import check_plain
 
 
-async def run_mail(listen: str, port: int) -> None:
+async def run_mail(listen: str, port: int, *, insecure: bool) -> None:
     """Receive every mail until told to stop. Raises: SettingsError without MAIL_FOLDER."""
     settings = load_settings("mail")
+    if warning := check_plain("--listen", listen, insecure=insecure):
+        print(f"note: {warning}", flush=True)
     if settings.mail_folder is None:
         raise SettingsError("MAIL_FOLDER must be set: the folder that the API reads too")
     set_up_logs("mail", settings.log_level, None)

@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from broker.credentials import Credentials
 from broker.listeners import Listener, TlsFiles
 from broker.mosquitto import access_list, configuration
+from cloud.models.object_store import explained
 from cloud.storage.database import Database
 from ronda.fleet import write_fleet
 from ronda.installation import Installation, write_private
@@ -24,6 +27,7 @@ from ronda.store import opened_store
 # Where the image of Mosquitto keeps what it must not forget.
 _MOSQUITTO_STATE = Path("/mosquitto/data")
 _MQTTS = 8883
+_AMAZONS_FIRST = "us-east-1"
 
 
 def prepare_broker(data: Path, users: Path, tls: TlsFiles) -> None:
@@ -72,6 +76,7 @@ def _tables(settings: Settings) -> AbstractAsyncContextManager[Database]:
 def _make_bucket(bucket: str, settings: Settings) -> None:
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
 
     client = boto3.client(
         "s3",
@@ -81,5 +86,30 @@ def _make_bucket(bucket: str, settings: Settings) -> None:
         region_name=settings.aws_default_region or None,
         config=Config(signature_version="s3v4", retries={"mode": "standard", "max_attempts": 10}),
     )
-    with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
-        client.create_bucket(Bucket=bucket)
+    try:
+        # Asked first: who may use a bucket need not be one who may make any.
+        if not _is_there(client, bucket):
+            with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+                client.create_bucket(Bucket=bucket, **creation(settings))
+    except (BotoCoreError, ClientError) as error:
+        raise explained(error, f"s3://{bucket}") from error
+
+
+def _is_there(client: Any, bucket: str) -> bool:
+    from botocore.exceptions import ClientError
+
+    try:
+        client.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.NOT_FOUND:
+            raise
+        return False
+    return True
+
+
+def creation(settings: Settings) -> dict[str, Any]:
+    """How a bucket is to be made: Amazon wants to be told the region, and may not be told its first."""
+    region = settings.aws_default_region
+    if settings.mlflow_s3_endpoint_url or region in {"", _AMAZONS_FIRST}:
+        return {}
+    return {"CreateBucketConfiguration": {"LocationConstraint": region}}

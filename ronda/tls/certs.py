@@ -71,6 +71,8 @@ def ensure(folder: Path, hosts: Mapping[str, Sequence[str]], now: datetime) -> l
     What is there and still good is kept; a certificate that is made again keeps the names it had. The authority comes
     first in the answer. Raises: CertificateError, InstallationError in one line.
     """
+    if AUTHORITY in hosts:
+        raise CertificateError(f"{AUTHORITY}.crt is the authority's own file: call this host by another of its names")
     wanted = {host: list(dict.fromkeys(map(checked_name, names))) for host, names in hosts.items()}
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

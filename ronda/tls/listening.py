@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import ssl
@@ -97,6 +98,22 @@ def listening(address: str | None, tls: TlsFiles | None, *, insecure: bool) -> L
             "or add --insecure where a proxy or a closed network protects it"
         )
     return Listening(address=address, tls=tls, insecure=outside and tls is None)
+
+
+def check_plain(option: str, address: str, *, insecure: bool) -> str | None:
+    """For a part that has neither TLS nor passwords of its own: what to warn of, None on the loopback.
+
+    Raises: InstallationError when others would reach it by accident.
+    """
+    with contextlib.suppress(ValueError):
+        if address == "localhost" or is_loopback(address):
+            return None
+    if not insecure:
+        raise InstallationError(
+            f"{option} {address} would let everybody in who reaches it: there is neither TLS nor a password; add "
+            "--insecure where only yours are in the network"
+        )
+    return f"{option} {address}: everybody who reaches it is let in, and nothing is encrypted"
 
 
 def mqtt_listeners(place: Listening, port: int, tls_port: int) -> tuple[Listener, list[Listener]]:

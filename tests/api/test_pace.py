@@ -127,6 +127,22 @@ async def test_the_next_minute_begins_with_the_first_request_after_the_last_one_
     assert [await wait_s() for _ in range(3)] == [0, 0, 60]
 
 
+class TellsWholeSeconds(Counters):
+    """Rounds the time that is left, as Redis does."""
+
+    async def ends_in_s(self, key: str) -> float:
+        return float(round(await super().ends_in_s(key)))
+
+
+async def test_in_the_last_half_second_of_a_minute_nobody_loses_what_is_left():
+    now = [0.0]
+    pace = Pace(TellsWholeSeconds(lambda: now[0]), 6000, lambda: now[0])
+    for at_s, requests in ((0.0, 5000), (59.6, 1000)):
+        now[0] = at_s
+        counted = [await pace.count(asked()) for _ in range(requests)]
+        assert {each.wait_s for each in counted if each is not None} == {0}
+
+
 async def test_processes_share_the_limit_block_by_block_and_never_exceed_it():
     now = [0.0]
     counters = Counters(lambda: now[0])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from broker.address import MqttAddress
 from broker.credentials import Credentials, secret_client_id
+from broker.mosquitto import Mosquitto, MosquittoError
 from broker.mqtt import MqttBus
 from cloud.agents.registry import agent_named, client_id
 from ronda.hub import embedded_broker
@@ -39,6 +42,44 @@ async def port(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 def address(folder: Path, port: int, service: str) -> MqttAddress:
     return MqttAddress(host=HOST, port=port).with_user(service, Installation(folder).secrets().services[service])
+
+
+class Fallen:
+    """A Mosquitto that does not come up; remembers how often it was tried."""
+
+    running = False
+
+    def __init__(self) -> None:
+        self.tries = 0
+        self.tried = asyncio.Condition()
+
+    async def start(self) -> None:
+        async with self.tried:
+            self.tries += 1
+            self.tried.notify_all()
+        raise MosquittoError("Mosquitto does not accept connections")
+
+    def reload(self) -> None:
+        raise MosquittoError("Mosquitto is not running")
+
+
+async def test_mosquitto_is_tried_again_although_a_user_came_while_it_was_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ronda.mosquitto._LOOK_S", 0.001)
+    installation, fallen = Installation(tmp_path), Fallen()
+    part = MosquittoPart(installation, HOST, free_port(), [])
+    part._mosquitto = cast("Mosquitto", fallen)
+    watch = asyncio.create_task(part._look_after())
+    try:
+        async with asyncio.timeout(10), fallen.tried:
+            await fallen.tried.wait_for(lambda: fallen.tries > 1)
+            Credentials(installation.passwd).set(PUMP, "secret")
+            tried = fallen.tries
+            await fallen.tried.wait_for(lambda: fallen.tries > tried + 2)
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
 
 
 async def test_a_device_that_knows_an_agents_plain_name_loses_it_nothing(tmp_path: Path, port: int) -> None:

@@ -51,7 +51,7 @@ def _send(port: int) -> None:
 async def test_without_a_folder_one_line_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MAIL_FOLDER", raising=False)
     with pytest.raises(SettingsError, match="MAIL_FOLDER must be set"):
-        await run_mail("127.0.0.1", 1025)
+        await run_mail("127.0.0.1", 1025, insecure=False)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ import pytest
 
 from broker.credentials import Credentials
 from broker.listeners import TlsFiles
+from cloud.models.object_store import ObjectStoreError
 from cloud.storage.database import Database
 from cloud.storage.devices import DeviceStore
 from ronda.installation import SERVICES
-from ronda.settings import SettingsError
-from ronda.stack.prepare import prepare_broker, prepare_fleet, prepare_store
+from ronda.settings import Settings, SettingsError
+from ronda.stack.prepare import creation, prepare_broker, prepare_fleet, prepare_store
 from ronda.stack.secrets import make_secrets, read_mqtt_users
 from tests.support.seaweed import seaweed
 
@@ -41,6 +42,30 @@ async def test_the_store_gets_tables_and_buckets(stack: Path, empty_url: str, mo
     await database.open()
     assert await DeviceStore(database).all() == []
     await database.close()
+
+
+@pytest.mark.parametrize(
+    ("region", "endpoint", "told"),
+    [
+        ("eu-central-1", "", {"CreateBucketConfiguration": {"LocationConstraint": "eu-central-1"}}),
+        ("us-east-1", "", {}),
+        ("", "", {}),
+        ("eu-central-1", "http://seaweedfs:8333", {}),
+    ],
+)
+def test_amazon_is_told_where_a_bucket_shall_be(region: str, endpoint: str, told: dict[str, object]) -> None:
+    settings = Settings(aws_default_region=region, mlflow_s3_endpoint_url=endpoint)
+    assert creation(settings) == told
+
+
+async def test_a_store_that_refuses_says_why_in_one_line(
+    stack: Path, empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with seaweed(stack / "s3") as store:
+        for name, value in (store.environment | {"AWS_SECRET_ACCESS_KEY": "wrong"}).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(ObjectStoreError, match="s3://ronda-backups: the keys are refused"):
+            await prepare_store(["ronda-backups"])
 
 
 async def test_the_machines_get_users_and_are_registered(stack: Path, empty_url: str) -> None:

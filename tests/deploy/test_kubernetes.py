@@ -164,6 +164,8 @@ def test_a_part_gets_no_secret_that_it_has_no_use_for() -> None:
     assert {name for name, secrets in got.items() if "mqtt_users" in secrets} == {"mosquitto"}
     assert {name for name, secrets in got.items() if "aws_secret_access_key" in secrets} == {"mlflow", "prepare-store"}
     assert got["mosquitto"] == {"mqtt_users", "mosquitto.crt", "mosquitto.key"}
+    lasting = pod(named("StatefulSet", "mosquitto"))["containers"][0]  # type: ignore[index]  # it has one
+    assert "users" not in {mount["name"] for mount in lasting["volumeMounts"]}
 
 
 def test_every_variable_is_a_setting_and_has_a_value_that_it_takes() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.bus import Bus, Message
+from broker.bus import Bus, Message, RefusedError
 from broker.memory import MemoryBroker
 from contract.telemetry import MAX_PAYLOAD_BYTES
 from edge.bridge import Bridge, BridgeError, Route, check_prefix
@@ -81,6 +82,25 @@ async def test_the_watermark_goes_back_with_the_prefix(sides: Sides) -> None:
 )
 def test_nothing_else_comes_in(topic: str) -> None:
     assert ROUTE.inward(arrived(topic)) is None
+
+
+async def test_the_prefix_stands_in_no_log(sides: Sides, caplog: pytest.LogCaptureFixture) -> None:
+    taken, refused = (f"{SECRET}/ronda/v1/wokwi/{device}/telemetry" for device in ("esp32", "esp 32"))
+    await sides.device.publish([(taken, READING), (refused, READING)])
+    await first(sides.ours, "ronda/v1/wokwi/esp32/telemetry")
+    [record] = [each for each in caplog.records if each.message == "bridge.refused"]
+    assert (vars(record)["messages"], vars(record)["first"]) == (1, "ronda/v1/wokwi/esp 32/telemetry")
+
+
+async def test_a_refusal_over_there_does_not_tell_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*filters: str) -> None:
+        raise RefusedError(f"the broker refuses the subscription to {', '.join(filters)}")
+
+    async with MemoryBroker().bus("bridge") as theirs, MemoryBroker().bus("bridge") as mine:
+        monkeypatch.setattr(theirs, "subscribe", refuse)
+        with pytest.raises(BridgeError, match="refuses") as refused:
+            await Bridge(theirs, mine, ROUTE, lambda *_: None).run()
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
 
 
 def test_what_no_device_would_send_stays_outside() -> None:

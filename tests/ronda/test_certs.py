@@ -126,6 +126,14 @@ def test_half_an_authority_is_never_replaced_silently(tmp_path: Path, lost: str)
         ensure(tmp_path, {"server": NAMES}, NOW)
 
 
+def test_no_host_takes_the_files_of_the_authority(tmp_path: Path) -> None:
+    ensure(tmp_path, {"server": NAMES}, NOW)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(CertificateError, match="authority"):
+        ensure(tmp_path, {"ca": ["ca"]}, NOW)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_a_server_never_outlives_its_authority(tmp_path: Path) -> None:
     ensure(tmp_path, {"server": NAMES}, NOW)
     authority, server = ensure(tmp_path, {"server": NAMES}, NOW + timedelta(days=3500))

@@ -17,6 +17,7 @@ from ronda.settings import Settings, SettingsError
 from ronda.tls.certs import ensure
 from ronda.tls.listening import (
     Listening,
+    check_plain,
     listening,
     material,
     mqtt_listeners,
@@ -183,3 +184,15 @@ def test_proxies_are_addresses_or_networks_and_never_everybody() -> None:
     for nonsense in ("*", "proxy.example", "10.0.0.1/8"):
         with pytest.raises(ValueError, match="neither an IP address nor a network"):
             settings(trusted_proxies=nonsense)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost"])
+def test_a_part_without_passwords_is_free_on_the_loopback(address: str) -> None:
+    assert check_plain("--host", address, insecure=False) is None
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.10", "::", "mlflow"])
+def test_beyond_it_a_part_without_passwords_wants_to_be_told_and_warns(address: str) -> None:
+    with pytest.raises(InstallationError, match="--insecure"):
+        check_plain("--host", address, insecure=False)
+    assert "everybody" in (check_plain("--host", address, insecure=True) or "")

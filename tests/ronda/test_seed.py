@@ -93,6 +93,11 @@ async def test_a_folder_in_which_ronda_runs_is_seeded_too(seeded_url: str, tmp_p
     assert said.split() == _PRINTED.split()
 
 
+async def test_in_production_it_needs_no_secret_but_the_address(seeded_url: str, tmp_path: Path) -> None:
+    said = await asyncio.to_thread(_command, tmp_path, {"DATABASE_URL": seeded_url, "ENV": "production"})
+    assert said.split() == _PRINTED.split()
+
+
 async def test_each_fault_is_raised_gets_worse_and_is_over_after_the_repair(seeded: Database) -> None:
     lives, end_ms = await _lives(seeded), await _end_ms(seeded)
     assert lives.keys() == {machine.device for machine in _ILL}

@@ -96,6 +96,31 @@ def test_in_production_the_api_alone_needs_its_own_secrets(monkeypatch: pytest.M
         load_settings("web")
 
 
+@pytest.mark.parametrize("before", ["change-me", f"{'p' * 64}, short"])
+@pytest.mark.parametrize("part", [None, "web"])
+def test_production_believes_no_token_of_an_earlier_secret_that_anybody_could_know(
+    monkeypatch: pytest.MonkeyPatch, before: str, part: str | None
+) -> None:
+    production(monkeypatch, JWT_PREVIOUS_SECRETS=before)
+    with pytest.raises(SettingsError, match="JWT_PREVIOUS_SECRETS is"):
+        load_settings(part)
+
+
+def test_earlier_secrets_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    production(monkeypatch, JWT_PREVIOUS_SECRETS=f" {'p' * 64},, {'q' * 64} ,")
+    assert load_settings().previous_jwt_secrets == ["p" * 64, "q" * 64]
+
+
+@pytest.mark.parametrize("mark", "/?#")
+def test_a_redis_address_that_cannot_be_read_shows_nothing_of_its_password(
+    monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://:hunter2{mark}hunter3@redis:6379/0")
+    with pytest.raises(SettingsError, match="REDIS_URL") as refused:
+        load_settings()
+    assert "hunter" not in str(refused.value)
+
+
 def test_production_refuses_an_unsigned_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     production(monkeypatch, WEBHOOK_URL="https://example.org/hook")
     with pytest.raises(SettingsError, match="WEBHOOK_SECRET"):

@@ -75,6 +75,21 @@ async def test_a_reader_does_not_keep_a_month_from_being_made(database: Database
     await reader.close()
 
 
+async def test_a_month_that_is_being_tidied_does_not_keep_another_from_being_made(
+    database: Database, database_url: str, layout: str
+) -> None:
+    if layout == "hypertable":
+        return  # the extension's own affair
+    store = ReadingStore(database)
+    await store.store(_measured_at([_JANUARY_MS]), [])
+    vacuum = await asyncpg.connect(database_url, ssl=False)
+    async with asyncio.timeout(20), vacuum.transaction():
+        # What VACUUM and ANALYZE take.
+        await vacuum.execute("LOCK TABLE readings_2026_01 IN SHARE UPDATE EXCLUSIVE MODE")
+        assert (await store.store([block([1], measured_at_ms=[_JANUARY_MS - 1])], [])).stored == 1
+    await vacuum.close()
+
+
 async def test_a_month_is_made_again_when_it_is_dropped_or_taken_out(database: Database, layout: str) -> None:
     if layout == "hypertable":
         return  # the extension's own affair

@@ -9,14 +9,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cloud.models.addresses import backend_store
 from cloud.models.object_store import Stored
-from cloud.models.registry import Registry
+from cloud.models.registry import Registry, quiet_mlflow
 from ronda.backups.archive import pack, unpack
 from ronda.backups.errors import BackupError
 from ronda.backups.files import Packer, Unpacker
 from ronda.backups.making import run_backup
 from ronda.backups.manifest import NAME
+from ronda.backups.manifest import Registry as Kept
 from ronda.backups.places import Chosen, Folder
+from ronda.backups.registry import check_registry_is_new
 from ronda.backups.restoring import run_restore
 from ronda.backups.whereabouts import whereabouts_of_new
 from ronda.installation import InstallationError
@@ -87,12 +90,11 @@ async def test_passwords_of_devices_that_are_there_already_are_not_lost(
     with seaweed(tmp_path / "seaweed", "models", "restored") as store:
         passwd = tmp_path / "passwd"
         passwd.write_text("acquisition:hash\nplant-1/pump-01:hash\n")
-        settings = store.environment | {"MQTT_PASSWORD_FILE": str(passwd), "MLFLOW_TRACKING_URI": "http://mlflow:5000"}
-        for name, value in settings.items():
+        for name, value in (store.environment | {"MQTT_PASSWORD_FILE": str(passwd)}).items():
             monkeypatch.setenv(name, value)
-        address = await backed_up(plant.url, await empty_database("registry"), "s3://models/plant", monkeypatch)
+        address = await backed_up(plant.url, await empty_database("old_users"), "s3://models/plant", monkeypatch)
 
-        place(monkeypatch, await empty_database("rows"), await empty_database("models"), "s3://restored/plant")
+        place(monkeypatch, await empty_database("new_rows"), await empty_database("new_users"), "s3://restored/plant")
         passwd.write_text("acquisition:hash\nplant-1/pump-02:newer\n")
         with pytest.raises(BackupError, match=r"passwords of devices already \(plant-1/pump-02\)"):
             await run_restore(address, None, lambda _: None)
@@ -105,12 +107,14 @@ async def test_passwords_of_devices_that_are_there_already_are_not_lost(
 
 def place(monkeypatch: pytest.MonkeyPatch, database: str, registry: str, artifacts: str) -> None:
     monkeypatch.setenv("DATABASE_URL", database)
+    # Each time, since MLflow puts the one that it has just used into its place.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
     monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", registry)
     monkeypatch.setenv("MLFLOW_ARTIFACT_ROOT", artifacts)
 
 
 async def backed_up(database: str, registry: str, artifacts: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of a fresh backup of an installation without a folder."""
+    """The address of a fresh backup without a folder. `registry` by a name of its own: MLflow makes its tables once."""
     place(monkeypatch, database, registry, artifacts)
     learn(Registry(registry, artifacts))
     lines: list[str] = []
@@ -134,6 +138,18 @@ async def test_models_registered_in_a_file_do_not_go_into_a_server(
     assert "registered in sqlite: restore it with no MLFLOW_BACKEND_STORE_URI" in await refusal(
         backup, tmp_path / "new"
     )
+
+
+async def test_an_mlflow_that_somebody_has_begun_to_use_is_left_as_it_is(empty_database: Empty) -> None:
+    uri = backend_store(await empty_database("begun"))
+    client = quiet_mlflow().MlflowClient(uri)
+    client.search_experiments(max_results=1)
+    backup = Kept(kind="postgresql", version="", tables={})
+    # As MLflow itself makes it, it is new.
+    await check_registry_is_new(uri, backup)
+    client.create_experiment("somebody's", "s3://elsewhere")
+    with pytest.raises(BackupError, match="MLflow's table experiments has rows already"):
+        await check_registry_is_new(uri, backup)
 
 
 async def test_a_model_whose_bytes_are_gone_is_told_and_does_not_stop_the_backup(

@@ -30,8 +30,9 @@ _DAY_MS = 24 * 60 * 60 * 1000
 
 # Called by whoever is about to write readings, with the days (since 1970) that they were measured on, in the writer's
 # own transaction. Of several at once the first makes a month and the others wait for its commit, nobody with anything
-# else in hand. ROW EXCLUSIVE, which an INSERT takes anyway, keeps a month from being dropped meanwhile. A month whose
-# partition was detached gets another one under another name.
+# else in hand. ROW EXCLUSIVE, which an INSERT takes anyway, keeps a month from being dropped meanwhile. ONLY: of the
+# parent alone, or a VACUUM of any month would hold up the making of another. A month whose partition was detached gets
+# another one under another name.
 _MAKE_ROOM = f"""
 CREATE FUNCTION readings_make_room(days bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -39,7 +40,7 @@ DECLARE
     part text;
     bounds text;
 BEGIN
-    LOCK TABLE readings IN ROW EXCLUSIVE MODE;
+    LOCK TABLE ONLY readings IN ROW EXCLUSIVE MODE;
     FOR month IN
         SELECT DISTINCT date_trunc('month', timestamp 'epoch' + day * interval '1 day')
         FROM unnest(days) AS day
@@ -49,7 +50,7 @@ BEGIN
         CONTINUE WHEN EXISTS (
             SELECT FROM pg_inherits WHERE inhparent = 'readings'::regclass AND inhrelid = to_regclass(part)
         );
-        LOCK TABLE readings IN SHARE UPDATE EXCLUSIVE MODE;
+        LOCK TABLE ONLY readings IN SHARE UPDATE EXCLUSIVE MODE;
         bounds := format(
             'FOR VALUES FROM (%L) TO (%L)',
             (1000 * extract(epoch FROM month))::bigint,
