@@ -29,6 +29,7 @@ EXPERIMENT = "ronda"
 # What the logged function needs to run; named, so that MLflow does not import everything to find out.
 REQUIREMENTS = ["mlflow-skinny==3.17.2", "msgspec", "numpy", "pandas"]
 _FILE = "model.json"
+_ENVIRONMENT = "MLFLOW_TRACKING_URI"
 _CONNECT_WITHIN_S = 10
 
 
@@ -66,8 +67,7 @@ class Registry:
         mlflow = quiet_mlflow()
         with self._told_apart():
             _reach_database(self._tracking_uri)
-            mlflow.set_tracking_uri(self._tracking_uri)
-            client = mlflow.MlflowClient()
+            client = mlflow.MlflowClient(self._tracking_uri, self._tracking_uri)
             self._experiment = self._ensure_experiment(client)
         self._client = client
 
@@ -79,7 +79,8 @@ class Registry:
         facts = _facts(fitted, checksum, provenance)
         with self._told_apart():
             run_id = self._run(site, device, fitted, facts)
-            model_uri = _log_model(run_id, payload, fitted.model.metrics)
+            with self._meant():
+                model_uri = _log_model(run_id, payload, fitted.model.metrics)
             name = registered_name(site, device)
             self._ensure_registered(name)
             # A server takes a version only of the model that it is told of by id, too.
@@ -162,6 +163,21 @@ class Registry:
     def _ensure_registered(self, name: str) -> None:
         with _unless_it_exists():
             self._client.create_registered_model(name)
+
+    @contextlib.contextmanager
+    def _meant(self) -> Iterator[None]:
+        """Logging a model asks the process which registry is meant, and leaves the answer in the environment."""
+        import mlflow
+
+        before = os.environ.get(_ENVIRONMENT)
+        mlflow.set_tracking_uri(self._tracking_uri)
+        try:
+            yield
+        finally:
+            # Settings are read from there: another registry of this process, or a child, must not inherit ours.
+            os.environ.pop(_ENVIRONMENT, None)
+            if before is not None:
+                os.environ[_ENVIRONMENT] = before
 
     def _told_apart(self) -> AbstractContextManager[None]:
         return told_apart(self._tracking_uri)

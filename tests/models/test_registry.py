@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -136,3 +137,16 @@ print(made.name)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip() == "ronda.a.b", done.stderr
     assert "network" not in done.stderr
+
+
+def test_two_registries_of_one_process_do_not_mix(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    other = Registry(f"sqlite:///{tmp_path / 'other.db'}", str(tmp_path / "artifacts"))
+    other.register(SITE, "pump-91", learned(), MADE)
+    registry.register(SITE, "pump-92", learned(), MADE)
+    other.register(SITE, "pump-93", learned(), MADE)
+    assert [each.device for each in other.champions()] == ["pump-91", "pump-93"]
+    assert registry.champion(SITE, "pump-91") is None
+    assert "MLFLOW_TRACKING_URI" not in os.environ
