@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
+from cloud.api.background import Background
 from cloud.api.ports import AnomalyFilter, Lookups
 from cloud.api.stream import Hub
 from contract.errors import RondaError
@@ -23,7 +23,7 @@ EVERY_S = 5.0
 _NEWEST = 50
 
 
-class CatchingUp:
+class CatchingUp(Background):
     """Tells the hub what is new in the store; what the hub told before is not told again."""
 
     def __init__(self, lookups: Lookups, hub: Hub, clock_ms: Callable[[], float], every_s: float = EVERY_S) -> None:
@@ -31,18 +31,10 @@ class CatchingUp:
         self._hub = hub
         self._from_ms = int(clock_ms())
         self._every_s = every_s
-        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._watch(), name="api-catching-up")
+        self._begin(self._watch(), "api-catching-up")
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def look(self) -> None:
         """Tell what has become known since this process began. Raises: RondaError when the store is away."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Self
 
 from broker.bus import Bus, Message
+from cloud.api.background import Background
 from contract.access import Party
 from contract.topics import AgentTopic, ChainTopic, Channel, DeviceTopic, Stage
 
@@ -49,25 +49,17 @@ def subject(topic: str) -> str:
     return parts[4] if parts[0] == "ronda" and len(parts) == 5 else parts[2]
 
 
-class Listener:
+class Listener(Background):
     """Receives until stopped. A listener's mistake costs that message, never the ear."""
 
     def __init__(self, bus: Bus, hears: Mapping[str, Sequence[Hear]]) -> None:
         self._bus = bus
         self._hears = hears
-        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._bus.subscribe(*party().reads)
-        self._task = asyncio.create_task(self._listen(), name="api-listener")
+        self._begin(self._listen(), "api-listener")
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _listen(self) -> None:
         while True:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 from cloud.api.auth import Tokens
+from cloud.api.background import Background
 from cloud.api.callers import Caller
 from cloud.api.ports import EndedTokens
 from contract.errors import RondaError
@@ -21,7 +21,7 @@ EVERY_S = 5.0
 _OVERLAP_MS = 60_000
 
 
-class Logouts:
+class Logouts(Background):
     """Tells the store which tokens were ended here, and the tokens which were ended elsewhere."""
 
     def __init__(
@@ -32,20 +32,12 @@ class Logouts:
         self._clock_ms = clock_ms
         self._every_s = every_s
         self._seen_until_ms = 0
-        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         # Before the first request is answered, so that no restart brings a token back to life.
         await self._try()
-        self._task = asyncio.create_task(self._watch(), name="api-logouts")
+        self._begin(self._watch(), "api-logouts")
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def end(self, caller: Caller) -> None:
         """The owner logged out. Raises: TransientError when the store is away; here it is over all the same."""

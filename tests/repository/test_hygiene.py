@@ -16,7 +16,7 @@ from tests.support.skips import ALLOWED, allowed_skips
 # Spelled in two halves, so that this file does not find itself.
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 MACHINES = re.compile(r"(?<![\w.])/(?:ho" r"me|Us" r"ers|ro" r"ot|wo" r"rk|mnt|workspace)/\w")
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+DOCUMENTS = ("README.md", "README_PORTUGUES.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 TARGETS = {
     "setup", "up", "test", "lint", "bench", "load", "recording", "notebooks", "wokwi", "compose-up",
     "compose-down", "compose-test", "clean", "help",

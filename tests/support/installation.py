@@ -138,21 +138,19 @@ class Ronda:
 
     def run(self, *arguments: str, timeout: float = 60.0) -> str:
         """A `ronda` sub-command in a process of its own: what it printed. Fails when it fails."""
-        done = subprocess.run(
-            [sys.executable, "-m", "ronda", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env=self._environment,
-            cwd=self.data.parent,
-            check=False,
-        )
+        done = self._command(arguments, timeout)
         assert done.returncode == 0, f"{arguments} → {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def refusal(self, *arguments: str, timeout: float = 60.0) -> tuple[int, str]:
         """(exit code, the one line) with which a sub-command refuses. Fails when it does not."""
-        done = subprocess.run(
+        done = self._command(arguments, timeout)
+        assert done.returncode != 0, done.stdout
+        [line] = done.stderr.strip().splitlines()
+        return done.returncode, line
+
+    def _command(self, arguments: tuple[str, ...], timeout: float) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, "-m", "ronda", *arguments],
             capture_output=True,
             text=True,
@@ -161,9 +159,6 @@ class Ronda:
             cwd=self.data.parent,
             check=False,
         )
-        assert done.returncode != 0, done.stdout
-        [line] = done.stderr.strip().splitlines()
-        return done.returncode, line
 
     def secrets(self) -> dict[str, Any]:
         """What the installation made for itself."""
