@@ -13,6 +13,7 @@ import numpy as np
 from detection.detector import Detector
 from detection.episode import Phase
 from detection.fit import fit as learn
+from detection.kinds import Alarm
 from detection.model import Model
 from detection.settings import Settings
 
@@ -25,14 +26,18 @@ class Fitted:
     def __init__(self, model: Model) -> None:
         self.model = model
 
-    def score(self, test: Any) -> tuple[np.ndarray, np.ndarray]:
-        """`test` is a DataFrame with a time index; returns scores (n) and flags (n, 0 or 1)."""
+    def score(self, test: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`test` is a DataFrame with a time index; returns scores (n), flags and change points (n, 0 or 1)."""
         detector = Detector(self.model)
         changes = detector.process(_times(test), test.to_numpy(dtype=float).T, list(test.columns))
         turns = np.zeros(len(test), dtype=int)
         for change in changes:
+            if change.alarm is not Alarm.ANOMALY:
+                continue
             turns[change.row] += {Phase.RAISED: 1, Phase.UPDATED: 0, Phase.CLEARED: -1}[change.phase]
-        return np.nan_to_num(detector.scores), np.cumsum(turns)
+        points = np.zeros(len(test), dtype=int)
+        points[detector.turns] = 1
+        return np.nan_to_num(detector.scores), np.cumsum(turns), points
 
 
 def fit(train: Any) -> Fitted:

@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from contract import codec
-from contract.events import SCHEMA_VERSION, AgentStatus, Event, ModelPromotedEvent, StoredEvent, Watermark
+from contract.events import (
+    SCHEMA_VERSION,
+    AgentStatus,
+    Event,
+    ModelPromotedEvent,
+    ModelRole,
+    StoredEvent,
+    Watermark,
+)
 from contract.names import NAME
 from contract.shapes import ReadingBatch, SingleReading
 from contract.topics import AgentTopic, ChainTopic, Channel, DeviceTopic, ModelTopic, Stage
@@ -31,6 +39,9 @@ _DEVICE_CHANNELS: dict[Channel, tuple[tuple[str, ...], bool, str]] = {
     Channel.ANOMALY: (_SEND, False, "The device left its normal state, is still outside, or came back; and why."),
     Channel.REJECTED: (_SEND, False, "A reading that was put into quarantine, with the reason and the bytes."),
     Channel.NOTIFICATION: (_SEND, False, "The receipt: who was told through which channel, or why nobody was."),
+    Channel.STATE: (_SEND, True, "Off, starting, running, still learning; which sensors are silent; the time left."),
+    Channel.DRIFT: (_SEND, False, "The readings no longer look like those that the model learned, channel by channel."),
+    Channel.MODEL_REFUSED: (_SEND, False, "A promoted model was not taken into use, and why."),
 }
 # Existing devices write Online, Offline, true or false; all of them are understood.
 _STATUS = {
@@ -48,6 +59,10 @@ _STAGES: dict[Stage, str] = {
     Stage.VALIDATED: "Readings that can be true, to the store and to the detector.",
     Stage.TRACE: "Which station a traced message passed, and when.",
 }
+_MODELS = (
+    ("model", ModelRole.CHAMPION, "The device's champion model."),
+    ("model-challenger", ModelRole.CHALLENGER, "The model that is scored in the champion's shadow, or that none is."),
+)
 _PARAMETERS = {
     "site": f"The plant. {NAME.pattern}",
     "device": f"The machine's device. {NAME.pattern}",
@@ -130,8 +145,9 @@ def _lines() -> Iterator[_Line]:
         yield _Line(stage, address, _BETWEEN_AGENTS, False, summary, _message_on(address))
     agent = str(AgentTopic("{name}", "{instance}"))
     yield _Line("agent", agent, _BETWEEN_AGENTS, True, "Which agents are alive.", AgentStatus.__name__)
-    model = str(ModelTopic("{site}", "{device}"))
-    yield _Line("model", model, _BETWEEN_AGENTS, True, "The device's champion model.", ModelPromotedEvent.__name__)
+    for key, role, summary in _MODELS:
+        address = str(ModelTopic("{site}", "{device}", role))
+        yield _Line(key, address, _BETWEEN_AGENTS, True, summary, ModelPromotedEvent.__name__)
 
 
 def _message_on(address: str) -> str:

@@ -12,7 +12,10 @@ from contract.events import (
     AnomalyDetectedEvent,
     Event,
     HopEvent,
+    InputDriftedEvent,
+    MachineStateEvent,
     ModelPromotedEvent,
+    ModelRefusedEvent,
     NotificationSentEvent,
     ReadingRejectedEvent,
     Readings,
@@ -37,9 +40,12 @@ _DEVICE_CHANNEL: dict[type[Event], Channel] = {
     ReadingRejectedEvent: Channel.REJECTED,
     NotificationSentEvent: Channel.NOTIFICATION,
     StoredEvent: Channel.STORED,
+    MachineStateEvent: Channel.STATE,
+    InputDriftedEvent: Channel.DRIFT,
+    ModelRefusedEvent: Channel.MODEL_REFUSED,
 }
 EVENTS: tuple[type[Event], ...] = (*_CHAIN_STAGE, *_DEVICE_CHANNEL, ModelPromotedEvent)
-_RETAINED = frozenset({ModelPromotedEvent, StoredEvent})
+_RETAINED = frozenset({ModelPromotedEvent, StoredEvent, MachineStateEvent})
 
 _encode = msgspec.json.Encoder().encode
 _one = {kind: msgspec.json.Decoder(kind) for kind in EVENTS}
@@ -92,7 +98,7 @@ def _body(event: Event) -> Event | Watermark:
 
 def _topic(event: Event) -> str:
     if isinstance(event, ModelPromotedEvent):
-        return str(ModelTopic(event.site, event.device))
+        return str(ModelTopic(event.site, event.device, event.role))
     return str(DeviceTopic(event.site, event.device, _DEVICE_CHANNEL[type(event)]))
 
 

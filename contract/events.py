@@ -105,6 +105,15 @@ class Severity(enum.StrEnum):
     CRITICAL = "critical"
 
 
+class AlarmKind(enum.StrEnum):
+    """What kind of alarm: the machine is not as usual, beyond a limit set for it, a sensor that lies, a slow drift."""
+
+    ANOMALY = "anomaly"
+    LIMIT = "limit"
+    SENSOR = "sensor"
+    TREND = "trend"
+
+
 class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
     """Which model judged: its registered name and version, the MLflow run and the checksum of its bytes."""
 
@@ -114,8 +123,11 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-class SensorEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """One sensor's part: its share of the anomaly (0 to 1) and what was seen against what was expected, in `unit`."""
+class SensorEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One sensor's part: its share of the anomaly (0 to 1) and what was seen against what was expected, in `unit`.
+
+    `ratio`: how many times its usual going back and forth it shows, where that was the question.
+    """
 
     name: str
     unit: str
@@ -124,6 +136,7 @@ class SensorEvidence(msgspec.Struct, frozen=True, kw_only=True):
     expected: float
     expected_low: float
     expected_high: float
+    ratio: float | None = None
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,12 +146,32 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     series: dict[str, list[float | None]]
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """Why Ronda thinks so, frozen when raised. `sensors` by share, largest first; `sentence` by language, en and pt."""
+class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What it looks like: a help beside the evidence, never in its place.
+
+    `fault` is a code, one of `candidates` or the family that they belong to; `by` says who thinks so: `rule` or
+    `classifier`. `sentence` by language, en and pt; `source` is what the rule cites, or the classifier's name with its
+    version.
+    """
+
+    fault: str
+    by: str
+    candidates: list[str]
+    sentence: dict[str, str]
+    source: str = ""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why Ronda thinks so, frozen when raised. `sensors` by share, largest first; `sentence` by language, en and pt.
+
+    `question` is what was answered with yes: level, jump, roughness, limit, stuck or trend.
+    """
 
     sensors: list[SensorEvidence]
     sentence: dict[str, str]
     window: Window
+    question: str = "level"
+    cause: Cause | None = None
 
 
 class AnomalyDetectedEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -162,6 +195,7 @@ class AnomalyDetectedEvent(Event, frozen=True, kw_only=True, omit_defaults=True)
     correlation_id: str
     model: ModelRef
     evidence: Evidence
+    kind: AlarmKind = AlarmKind.ANOMALY
     new_level: bool = False
     replayed: bool = False
     traced: bool = False
@@ -221,10 +255,18 @@ class HopEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
         return digest_id(self.correlation_id, self.station, self.did, str(self.at_ms))
 
 
-class ModelPromotedEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The device has a new champion: which, where its bytes are, and what they must hash to.
+class ModelRole(enum.StrEnum):
+    """What a model is there for: the champion's alarms are raised, the challenger's are only counted."""
 
-    `trained_through_ms`: the last reading it was fitted on; later readings are scored with it.
+    CHAMPION = "champion"
+    CHALLENGER = "challenger"
+
+
+class ModelPromotedEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The device has a new champion, or a challenger: which, where its bytes are, and what they must hash to.
+
+    `trained_through_ms`: the last reading it was fitted on; later readings are scored with it. A challenger without an
+    `artifact_uri` says that there is none any more.
     """
 
     model: ModelRef
@@ -232,6 +274,102 @@ class ModelPromotedEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     data_hash: str
     trained_through_ms: int
     promoted_at_ms: int
+    role: ModelRole = ModelRole.CHAMPION
+
+
+class ModelRefusedEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A promoted model was not taken into use, because of `why`; the one `in_use` goes on."""
+
+    model: ModelRef
+    in_use: ModelRef | None = None
+    why: str
+    at_ms: int
+
+    @property
+    def id(self) -> str:
+        """The same bytes refused for the same reason are the same refusal."""
+        return digest_id(self.site, self.device, self.model.version, self.model.sha256, self.why)
+
+
+class MachineState(enum.StrEnum):
+    """What the machine is doing, as its own data tell."""
+
+    LEARNING = "learning"
+    OFF = "off"
+    STARTING = "starting"
+    RUNNING = "running"
+
+
+class Maturity(enum.StrEnum):
+    """How much healthy running the model has seen."""
+
+    LEARNING = "learning"
+    YOUNG = "young"
+    READY = "ready"
+
+
+class SensorState(enum.StrEnum):
+    """Can the sensor be believed?"""
+
+    OK = "ok"
+    MISSING = "missing"
+    STUCK = "stuck"
+
+
+class Remaining(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When a drifting metric crosses its limit (in `unit`): the estimate, the earliest, and the latest where known."""
+
+    metric: str
+    limit: float
+    unit: str
+    crosses_at_ms: int
+    earliest_ms: int
+    latest_ms: int | None = None
+
+
+class MachineStateEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """How the device's machine is, said when it changes and kept on the broker.
+
+    `regime` is the operating point while running, from 0; `sensors` names only those that are not ok; `measured_at_ms`
+    is the reading that it is true for.
+    """
+
+    state: MachineState
+    maturity: Maturity
+    measured_at_ms: int
+    at_ms: int
+    regime: int | None = None
+    sensors: dict[str, SensorState] = {}
+    remaining: Remaining | None = None
+    model: ModelRef | None = None
+
+
+class ChannelDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one channel's readings are from those that the model learned.
+
+    `psi`: population stability index over tenths; `ks`: the two-sample Kolmogorov-Smirnov distance with its `p_value`.
+    """
+
+    name: str
+    psi: float
+    ks: float
+    p_value: float
+    drifted: bool
+
+
+class InputDriftedEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The healthy readings of a stretch of time no longer look like those that the model learned."""
+
+    channels: list[ChannelDrift]
+    from_ms: int
+    through_ms: int
+    readings: int
+    model: ModelRef
+
+    @property
+    def id(self) -> str:
+        """One per model and stretch of time."""
+        return digest_id(self.site, self.device, self.model.sha256, self.from_ms, self.through_ms)
 
 
 class Watermark(msgspec.Struct, frozen=True, kw_only=True):

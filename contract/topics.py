@@ -6,6 +6,7 @@ import enum
 from typing import NamedTuple
 
 from contract.errors import ContractError, Reason
+from contract.events import ModelRole
 from contract.identity import PARTITIONS
 from contract.names import check_device, check_site
 
@@ -27,6 +28,9 @@ class Channel(enum.StrEnum):
     ANOMALY = "anomaly"
     REJECTED = "rejected"
     NOTIFICATION = "notification"
+    STATE = "state"
+    DRIFT = "drift"
+    MODEL_REFUSED = "model-refused"
 
 
 DEVICE_WRITES = (Channel.TELEMETRY, Channel.STATUS, Channel.CONFIG_REPORTED, Channel.COMMAND_RESULT)
@@ -123,24 +127,27 @@ class AgentTopic(NamedTuple):
 
 
 class ModelTopic(NamedTuple):
-    """`ronda-chain/v1/model/{site}/{device}`: the device's champion (retained)."""
+    """`ronda-chain/v1/model/{site}/{device}`: the device's champion; with `/challenger`, its challenger (retained)."""
 
     site: str
     device: str
+    role: ModelRole = ModelRole.CHAMPION
 
     def __str__(self) -> str:
-        return f"{_CHAIN}/model/{self.site}/{self.device}"
+        champion = f"{_CHAIN}/model/{self.site}/{self.device}"
+        return champion if self.role is ModelRole.CHAMPION else f"{champion}/{self.role}"
 
     @staticmethod
     def filter(site: str = "+", device: str = "+") -> str:
-        """The subscription for one device's promotions or everybody's."""
-        return f"{_CHAIN}/model/{site}/{device}"
+        """The subscription for one device's promotions or everybody's, to either role: `#` covers its parent too."""
+        return f"{_CHAIN}/model/{site}/{device}/#"
 
     @classmethod
     def parse(cls, topic: str) -> ModelTopic:
         """The reverse of `str`. Raises: ContractError for a topic of another family."""
         head, _, rest = topic.partition(f"{_CHAIN}/model/")
-        site, _, device = rest.partition("/")
-        if head:
+        site, _, rest = rest.partition("/")
+        device, _, role = rest.partition("/")
+        if head or role not in {"", ModelRole.CHALLENGER} or topic.endswith("/"):
             raise ContractError(Reason.BAD_NAME, f"{topic!r} is not a model topic")
-        return cls(check_site(site), check_device(device))
+        return cls(check_site(site), check_device(device), ModelRole(role or ModelRole.CHAMPION))

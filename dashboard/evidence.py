@@ -21,6 +21,18 @@ def sentence(anomaly: Anomaly, say: Words) -> str:
     return anomaly.sentence.get(say.language) or next(iter(anomaly.sentence.values()), anomaly.device)
 
 
+def cause(anomaly: Anomaly, say: Words) -> html.Div | None:
+    """What it looks like, with what says so as a caption: beside the evidence, never in its place."""
+    looks = anomaly.cause
+    if looks is None or not looks.sentence:
+        return None
+    told = looks.sentence.get(say.language) or next(iter(looks.sentence.values()))
+    by = say("Learned from earlier alarms: {source}", source=looks.source)
+    if looks.by == "rule":
+        by = say("By rule: {source}", source=looks.source)
+    return html.Div([html.P(told), html.P(by, className="s12 t3 wrap")], className="cause")
+
+
 def top_sensor(anomaly: Anomaly) -> Sensor | None:
     """The sensor with the largest share."""
     return max(anomaly.sensors, key=lambda sensor: sensor.share, default=None)

@@ -27,8 +27,17 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     promoted_at_ms: int | None = None
 
 
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """What the machine does, how far its model can be trusted, and which sensors cannot be believed."""
+
+    state: str = ""
+    maturity: str = ""
+    regime: int | None = None
+    sensors: dict[str, str] = {}
+
+
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """A device and the state it is in: critical, warning, healthy, learning or no_data."""
+    """A device and the state it is in: critical, warning, healthy, off, learning or no_data."""
 
     site: str
     device: str
@@ -38,6 +47,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     metrics: list[Metric] | None = None
     model: Model | None = None
     anomaly_id: str | None = None
+    machine: Machine | None = None
+    drifting: list[str] = []
 
 
 class Sensor(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +90,16 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: int = 0
 
 
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """What it looks like: `by` rule or classifier, `sentence` by language, `source` what they go by."""
+
+    fault: str = ""
+    by: str = ""
+    candidates: list[str] = []
+    sentence: dict[str, str] = {}
+    source: str = ""
+
+
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     """An alarm with its evidence, as it was when raised."""
 
@@ -96,6 +117,9 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str = ""
     sensors: list[Sensor] = []
     sentence: dict[str, str] = {}
+    kind: str = "anomaly"
+    question: str = "level"
+    cause: Cause | None = None
     model: Model = Model()
     notification: Notification | None = None
     notifications: list[Notification] = []

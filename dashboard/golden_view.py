@@ -123,6 +123,7 @@ def mail_card(trace: Trace, state: Outcome, mail: MailSummary | None, anomaly: A
         [
             None if spoken else html.H3(say("Evidence"), className="s12 t3"),
             html.P(evidence.sentence(anomaly, said), className="sentence"),
+            evidence.cause(anomaly, said),
             evidence.picture(anomaly, said),
             evidence.table(anomaly, said),
         ],

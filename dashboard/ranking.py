@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 
 from dashboard.facts import Anomaly, Device
 
-ORDER = ("critical", "warning", "healthy", "learning", "resting", "no_data")
+ORDER = ("critical", "warning", "healthy", "off", "learning", "resting", "no_data")
 # As long as the API waits before it says "no data": a device that reports once a minute may miss four.
 _REPORTING_MS = 5 * 60 * 1000
 
 
 def state_of(device: Device) -> str:
     """The state for people: machines of the demonstration and of the seed that are silent rest, and are not missed."""
-    if device.origin == "demo" and device.state in ("no_data", "healthy"):
+    if device.origin == "demo" and device.state in ("no_data", "healthy", "off"):
         return "resting"
     if device.origin == "seed" and device.state == "no_data":
         return "resting"

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from detection.questions import Questions, distance
-from detection.rows import SILENT, STEPS, Ints, Rows
+from detection.questions import Questions
+from detection.rows import SILENT, STEPS, Floats, Ints, Rows
 from detection.settings import Settings
 
 # The centre moves once per 30 rows, so that a block in between can be scored at once.
@@ -27,9 +27,10 @@ class Baseline:
         self.centre = centre
 
     @classmethod
-    def learned(cls, channels: int) -> Baseline:
-        """The level that the model was fitted on."""
-        return cls(np.zeros(channels, dtype=np.int64), np.zeros(channels, dtype=np.int64))
+    def learned(cls, centre: Floats) -> Baseline:
+        """The level that was learned, in healthy deviations (k)."""
+        steps = np.rint(centre * STEPS).astype(np.int64)
+        return cls(steps, steps.copy())
 
     @classmethod
     def settled(cls, rows: Rows, before: Ints) -> Baseline:
@@ -42,15 +43,15 @@ class Baseline:
         pull = 1 - math.exp(-len(rows) / follow_rows)
         centre = self.centre + np.rint(pull * (mean_level(rows, self.centre) - self.centre)).astype(np.int64)
         away = (centre - self.anchor)[None, :] / STEPS
-        if distance(away, questions.level_limit, questions.level_root)[0] <= _FARTHEST:
+        if questions.level_limit.distance(away)[0] <= _FARTHEST:
             self.centre = centre
 
 
 class Levels:
     """The levels at which a machine runs healthily: the one learned, and at most one that it settled at since."""
 
-    def __init__(self, questions: Questions, settings: Settings, channels: int) -> None:
-        self.accepted = [Baseline.learned(channels)]
+    def __init__(self, questions: Questions, settings: Settings, centre: Floats) -> None:
+        self.accepted = [Baseline.learned(centre)]
         self._questions = questions
         self._settings = settings
 

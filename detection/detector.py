@@ -6,47 +6,46 @@ follows healthy running.
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
+from itertools import pairwise
 
-import msgspec
 import numpy as np
 
 from detection import state as memory
-from detection.baseline import FOLLOW_BELOW, FOLLOW_ROWS, Baseline, Levels, mean_level
-from detection.episode import Episode, Phase, Severity
+from detection.change import Change
+from detection.episode import Phase, Severity
 from detection.errors import DetectionError
-from detection.explain import Explanation, Findings, Kind, Scene, findings, shares_of
-from detection.model import Model, sha256
-from detection.questions import Questions
-from detection.ring import Ring
-from detection.rows import STEPS, Floats, Ints, Rows, arranged, scaled
-from detection.state import Jumped, State, packed
-from detection.words import told
+from detection.judge import Judge, Verdicts
+from detection.kinds import Alarm
+from detection.model import Maturity, Model, sha256
+from detection.regimes import STARTING, UNSEEN, RegimeGate
+from detection.returning import ReturnWatch
+from detection.rows import STEPS, Floats, Ints, arranged, scaled, scaled_row
+from detection.sensor_alarm import SensorAlarm, explained
+from detection.sensors import MISSING, OK, STUCK, Codes, Flags, SensorWatch
+from detection.state import State
+from detection.words import Teller
 
 Columns = Sequence[Sequence[float | None]] | Floats
 
-# Three minutes at 1 Hz: what the picture of an alarm shows. A machine with many channels keeps fewer, so that a state
-# stays near 20 kB.
-_RING_ROWS, _RING_NUMBERS = 180, 4000
+# The number of the row in a block of one.
+_FIRST = np.zeros(1, dtype=np.int64)
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine left its normal state, is worse, or came back; row `row` of the processed block decided it.
+class Running(enum.StrEnum):
+    """What the machine is doing."""
 
-    `score` 1 is the limit. `new_level`: cleared because it settled elsewhere, which a person should verify.
-    `explanation` is the one it was raised or last updated with, also when it clears.
-    """
+    OFF = "off"
+    STARTING = "starting"
+    RUNNING = "running"
+    LEARNING = "learning"
 
-    phase: Phase
-    row: int
-    severity: Severity
-    score: float
-    peak_score: float
-    since_ms: int
-    explanation: Explanation
-    new_level: bool = False
+
+# At a speed that was never seen there is nothing to judge by until it has been learned.
+_PLACES: dict[int | None, Running] = {STARTING: Running.STARTING, UNSEEN: Running.LEARNING}
 
 
 class Detector:
@@ -54,8 +53,9 @@ class Detector:
 
     `units` (metric → unit) and `tz` are for the sentence that a person reads. A state that another model left hands
     over only the open anomaly and the position: its rows are in other units.
-    `scores` (n) are those of the last block processed, NaN where a row was not judged; `score` is the last one there
-    was; `skipped` counts late rows.
+    Of the last block processed, `scores` (n) are NaN where a row was not judged, and `turns` the rows at which the
+    machine began to run differently: alarms raised and cleared, and shifts between two neighbouring half minutes.
+    `skipped` counts late rows.
 
     Raises: DetectionError for a state that is none.
     """
@@ -71,34 +71,61 @@ class Detector:
     ) -> None:
         self.model = model
         self.scores: Floats = np.empty(0)
-        self.score = 0.0
         self.position_ms: int | None = None
         self.skipped = 0
-        self._device, self._units, self._tz = device, units or {}, tz
-        self._questions = Questions(model)
+        self._teller = Teller(device, units or {}, tz)
+        self._judge = Judge(model, self._teller)
+        self._gate = RegimeGate(model.regimes)
+        self._return_watch = ReturnWatch(model.slow, len(model.metrics))
+        self._sensor_watch, self._sensor_alarm = SensorWatch(model.habits), SensorAlarm()
+        self.health = [OK] * len(model.metrics)
         self._fingerprint = sha256(model.to_bytes())
         self._centre, self._deviation = np.asarray(model.centre), np.asarray(model.deviation)
+        self._per_unit = (STEPS / self._deviation).tolist()
         # A hole as long as the window: what stands on its far side says nothing about now.
         self._gap_ms = model.settings.window * model.cadence_ms
-        k = len(model.metrics)
-        self._ring = Ring(max(self._questions.history + 1, min(_RING_ROWS, _RING_NUMBERS // k)), k)
-        self._levels = Levels(self._questions, model.settings, k)
-        self._episode = Episode()
-        self._block_peak = 0.0
-        self._jumped: Jumped | None = None
-        self._explanation: Explanation | None = None
+        self.place: int | None = None
+        self.turns: list[int] = []
         if state is not None:
             self._resume(memory.from_bytes(state))
 
     @property
     def active(self) -> bool:
         """Is the machine outside its normal state?"""
-        return self._episode.active
+        return self._judge.decisions.episode.active
+
+    @property
+    def score(self) -> float:
+        """The last score there was; 1 is the limit."""
+        return self._judge.score
+
+    @property
+    def running(self) -> Running:
+        """Off, starting (or changing speed, or stopping), running, or learning: running as never seen before."""
+        if self.place is not None and self.place == self.model.regimes.off:
+            return Running.OFF
+        return _PLACES.get(self.place, Running.RUNNING)
+
+    @property
+    def sensors(self) -> dict[str, str]:
+        """The sensors that cannot be relied on: name → "stuck" or "missing"."""
+        words = {STUCK: "stuck", MISSING: "missing"}
+        return {self.model.metrics[at]: words[code] for at, code in enumerate(self.health) if code in words}
+
+    @property
+    def maturity(self) -> Maturity:
+        """How far the model can be trusted."""
+        return self.model.maturity
+
+    @property
+    def regime(self) -> int | None:
+        """The number of the operating point the machine runs at, the slowest first; None when it does not run."""
+        return self.place if self.running is Running.RUNNING else None
 
     @property
     def warming(self) -> bool:
         """Is the window still filling, so that nothing is judged?"""
-        return self._ring.fresh < self.model.settings.window
+        return self._judge.warming
 
     def process(self, measured_at_ms: Sequence[int] | Ints, values: Columns, metrics: Sequence[str]) -> list[Change]:
         """Judge n readings in the order given: times (n), and per metric, in any order, a column of n values.
@@ -109,19 +136,24 @@ class Detector:
         columns = np.asarray(values, dtype=np.float64)
         if columns.shape != (len(metrics), len(times)):
             raise DetectionError(f"{len(metrics)} metrics at {len(times)} times do not fit columns of {columns.shape}")
-        rows = scaled(arranged(columns.T, metrics, self.model.metrics), self._centre, self._deviation)
-        self.scores = np.full(len(times), np.nan)
-        changes: list[Change] = []
-        for places in self._stretches(times):
-            kept = np.arange(len(times))[places]
-            changes += self._watch(rows[places], times[places], kept)
-        return changes
+        arrangement = arranged(columns.T, metrics, self.model.metrics)
+        found = Verdicts([], np.full(len(times), np.nan), [])
+        if len(times) == 1:
+            self._one(arrangement, times, found)
+        else:
+            for places in self._stretches(times):
+                self._watch(arrangement[places], times[places], np.arange(len(times))[places], found)
+        self.scores, self.turns = found.scores, found.turns
+        if found.changes:
+            ends = (change.row for change in found.changes if change.phase is not Phase.UPDATED)
+            self.turns = sorted({*found.turns, *ends})
+        return found.changes
 
     def leading(self) -> tuple[str, float] | None:
         """The sensor with the largest part in the last score, and its share (0 to 1); None while the window fills."""
         if self.warming:
             return None
-        _, shares = shares_of(self._questions, self._scene(self._ring.rows, self._ring.times, self._ring.fresh))
+        shares = self._judge.shares()
         channel = int(np.argmax(shares))
         return self.model.metrics[channel], float(shares[channel])
 
@@ -130,40 +162,64 @@ class Detector:
         return memory.to_bytes(
             State(
                 model=self._fingerprint,
-                episode=self._episode,
-                explanation=self._explanation,
-                jumped=self._jumped,
-                score=self.score,
                 position_ms=self.position_ms,
                 skipped=self.skipped,
-                fresh=self._ring.fresh,
-                block_peak=self._block_peak if math.isfinite(self._block_peak) else None,
-                baselines=[(packed(level.anchor), packed(level.centre)) for level in self._levels.accepted],
-                rows=packed(self._ring.rows),
-                times=packed(self._ring.times),
-                ages=packed(self._ring.ages),
+                place=self.place,
+                gate=self._gate.state,
+                returning=self._return_watch.state,
+                sensor_watch=self._sensor_watch.state,
+                sensor_alarm=self._sensor_alarm,
+                health=self.health,
+                judge=self._judge.state(),
             )
         )
 
     def _resume(self, state: State) -> None:
-        self._episode, self._explanation = state.episode, state.explanation
-        self.score, self.position_ms, self.skipped = state.score, state.position_ms, state.skipped
+        self.position_ms, self.skipped = state.position_ms, state.skipped
         if state.model != self._fingerprint:
-            self._episode.interrupt()
+            self._judge.take_over(state.judge)
             return
-        self._jumped = state.jumped
-        self._block_peak = math.inf if state.block_peak is None else state.block_peak
-        self._levels.accepted = [Baseline(memory.wide(anchor), memory.wide(now)) for anchor, now in state.baselines]
-        self._ring.rows = memory.table(state.rows, len(self.model.metrics))
-        self._ring.times, self._ring.ages = memory.wide(state.times), memory.wide(state.ages)
-        self._ring.fresh = state.fresh
+        self._gate.state, self._sensor_watch.state = state.gate, state.sensor_watch
+        self._return_watch.state, self._sensor_alarm = state.returning, state.sensor_alarm
+        self.health = list(state.health)
+        if state.place is not None:
+            self._enter(state.place)
+        self._judge.resume(state.judge)
+
+    def _one(self, values: Floats, times: Ints, found: Verdicts) -> None:
+        """A block of one row (1, k): the same, without looking for what only several rows can have."""
+        at_ms, row = int(times[0]), values[0].tolist()
+        if not self._is_next(at_ms):
+            return
+        code = self._gate.step(row)
+        running = 0 <= code < self.model.regimes.running
+        health = self._sensor_watch.step(row, running)
+        usual = STUCK not in health and not self._sensor_alarm.stuck and self._return_watch.is_idle(code)
+        if not usual or any(map(math.isnan, row)):
+            self._judge_all(values, times, _FIRST, np.array([code]), np.array([health], dtype=np.int8), found)
+            return
+        self.health = health
+        self._enter(code)
+        if running:
+            self._judge.judge_row(scaled_row(row, self.model.centre, self._per_unit), at_ms, found)
+
+    def _is_next(self, at_ms: int) -> bool:
+        """Take note of one row's time; False when it is late."""
+        position = at_ms if self.position_ms is None else self.position_ms
+        if at_ms < position:
+            self.skipped += 1
+            return False
+        if at_ms - position > self._gap_ms:
+            self._interrupt()
+        self.position_ms = at_ms
+        return True
 
     def _stretches(self, times: Ints) -> Iterator[Ints | slice]:
         """Places in the block of the rows that are not late, stretch by stretch between the holes in the data."""
         if not len(times):
             return
         position = int(times[0]) if self.position_ms is None else self.position_ms
-        steps = np.diff(times, prepend=position) if len(times) > 1 else times - position
+        steps = np.diff(times, prepend=position)
         if steps.min() >= 0 and steps.max() <= self._gap_ms:
             self.position_ms = int(times[-1])
             yield slice(0, len(times))
@@ -180,109 +236,70 @@ class Detector:
                 yield stretch
 
     def _interrupt(self) -> None:
-        self._ring.interrupt()
-        self._episode.interrupt()
-        self._block_peak = 0.0
+        """A hole in the data: nobody knows what the machine did meanwhile."""
+        self._gate.interrupt()
+        self._return_watch.interrupt()
+        self.place = None
+        self._judge.interrupt()
 
-    def _watch(self, rows: Rows, times: Ints, places: Ints) -> list[Change]:
-        """Rows without a hole, in blocks between which the centre may move."""
-        rows = self._ring.fill(rows, self.model.settings.window)
-        changes: list[Change] = []
-        done = 0
-        while done < len(rows):
-            stop = done + FOLLOW_ROWS - self._ring.fresh % FOLLOW_ROWS
-            done += self._judge(rows[done:stop], times[done:stop], places[done:stop], changes)
-        return changes
+    def _watch(self, values: Floats, times: Ints, places: Ints, found: Verdicts) -> None:
+        """Rows without a hole, operating point by operating point."""
+        codes = self._gate.assign(values)
+        health = self._sensor_watch.process(values, (codes >= 0) & (codes < self.model.regimes.running))
+        self._judge_all(values, times, places, codes, health, found)
 
-    def _judge(self, rows: Rows, times: Ints, places: Ints, changes: list[Change]) -> int:
-        """Score and decide row by row; returns how many, fewer than given when a new level was accepted on the way."""
-        joined = np.concatenate((self._ring.rows, rows))
-        centres = [level.centre for level in self._levels.accepted]
-        scores = self._questions.scores(joined, len(rows), self._ring.fresh, centres)
-        count = len(rows)
-        for i, change in self._decisions(scores, joined, times):
-            changes.append(msgspec.structs.replace(change, row=int(places[i])))
-            if change.new_level and self._levels.accept(joined[: len(joined) - count + i + 1]):
-                count = i + 1
-                break
-        self.scores[places[:count]] = scores[:count]
-        self._ring.extend(rows[:count], times[:count])
-        self._remember(scores[:count])
-        if self._ring.fresh % FOLLOW_ROWS == 0:
-            self._follow()
-        return count
+    def _judge_all(
+        self, values: Floats, times: Ints, places: Ints, codes: Ints, health: Codes, found: Verdicts
+    ) -> None:
+        stuck = health == STUCK
+        withheld = stuck | self._return_watch.process(values, codes)
+        rows = scaled(values, self._centre, self._deviation)
+        for start, stop in pairwise(self._edges(codes, stuck)):
+            part = slice(start, stop)
+            self._enter(int(codes[start]))
+            if self.running is Running.RUNNING:
+                self._judge.judge(rows[part], times[part], places[part], withheld[part], found)
+            at = stop - 1
+            found.changes.extend(self._sensor_change(stuck[at], values[at], int(times[at]), int(places[at])))
+        self.health = health[-1].tolist()
 
-    def _remember(self, scores: Floats) -> None:
-        peak, last = float(scores.max()), float(scores[-1])
-        self._block_peak = max(self._block_peak, math.inf if math.isnan(peak) else peak)
-        if not math.isnan(last):
-            self.score = last
+    def _edges(self, codes: Ints, stuck: Flags) -> list[int]:
+        """Where the rows are cut: before another operating point, and after each row where a sensor fails or heals."""
+        cuts = {0, len(codes)}
+        if len(codes) > 1:
+            cuts |= set((np.flatnonzero(np.diff(codes)) + 1).tolist())
+        if self._sensor_alarm.stuck or stuck.any():
+            before = np.zeros(stuck.shape[1], dtype=bool)
+            before[list(self._sensor_alarm.stuck)] = True
+            turned = (np.concatenate((before[None, :], stuck[:-1])) != stuck).any(axis=1)
+            cuts |= set((np.flatnonzero(turned) + 1).tolist())
+        return sorted(cuts)
 
-    def _decisions(self, scores: Floats, joined: Rows, times: Ints) -> Iterator[tuple[int, Change]]:
-        episode, settings = self._episode, self.model.settings
-        if not episode.active and episode.since_ms is None and not (scores > 1).any():
+    def _sensor_change(self, stuck: Flags, values: Floats, at_ms: int, place: int) -> Iterator[Change]:
+        """A sensor begins to stand still at the row just judged, or moves again."""
+        alarm = self._sensor_alarm
+        phase = alarm.step({channel: float(values[channel]) for channel in np.flatnonzero(stuck).tolist()}, at_ms)
+        if phase is None:
             return
-        for i, (score, at_ms) in enumerate(zip(scores.tolist(), times.tolist(), strict=True)):
-            phase = episode.step(score, at_ms, settings)
-            if phase is not None:
-                seen = joined[: len(joined) - len(scores) + i + 1]
-                when = np.concatenate((self._ring.times, times[: i + 1]))
-                yield i, self._change(phase, score, self._scene(seen, when, self._ring.fresh + i + 1))
-
-    def _change(self, phase: Phase, score: float, scene: Scene) -> Change:
-        since_ms = self._episode.since_ms or 0
-        if phase is Phase.RAISED:
-            self._explanation = None
-        if phase is not Phase.CLEARED or self._explanation is None:
-            found = findings(self.model, self._questions, scene, self._units)
-            self._explanation = told(found, device=self._device, since_ms=self._true_since(found, scene), tz=self._tz)
-        why = self._explanation
-        if phase is Phase.RAISED:
-            self._jumped = self._jump(why, scene)
-        return Change(
+        if phase is not Phase.CLEARED or alarm.explanation is None:
+            alarm.explanation = explained(self.model, alarm.stuck, self._judge.scene, self._teller, at_ms)
+        yield Change(
             phase=phase,
-            row=0,
-            severity=self._episode.severity,
-            score=score,
-            peak_score=self._episode.peak,
-            since_ms=since_ms,
-            explanation=why,
-            new_level=phase is Phase.CLEARED and self._settled_elsewhere(scene),
+            row=place,
+            severity=Severity.WARNING,
+            score=1.0,
+            peak_score=1.0,
+            since_ms=alarm.since_ms,
+            explanation=alarm.explanation,
+            alarm=Alarm.SENSOR,
         )
 
-    def _true_since(self, found: Findings, scene: Scene) -> int:
-        """Since when the sentence is true: an open anomaly may go on in another sensor than it began with."""
-        before = self._explanation
-        if before is None:
-            return self._episode.since_ms or 0
-        same = (before.kind, before.sensors[0].name) == (found.kind, found.sensors[0].name)
-        return before.since_ms if same else int(scene.times[-1])
-
-    def _scene(self, rows: Rows, times: Ints, fresh: int) -> Scene:
-        capacity = self._ring.capacity
-        return Scene(rows[-capacity:], times[-capacity:], fresh, self._levels.nearest(rows).centre)
-
-    def _jump(self, why: Explanation, scene: Scene) -> Jumped | None:
-        """What to look at when a jump is over: a drifting channel that stays where it went has not come back."""
-        if why.kind is not Kind.JUMP:
-            return None
-        channel = self.model.metrics.index(why.sensors[0].name)
-        shift, _ = self._questions.jump_shift(scene.unbroken[-self._questions.history - 1 :])
-        by = round(float(shift[-1, self._questions.jump_channels.tolist().index(channel)]) * STEPS)
-        now = int(mean_level(scene.rows[-self.model.settings.window :], scene.baseline)[channel])
-        return Jumped(channel, now - by, by)
-
-    def _settled_elsewhere(self, scene: Scene) -> bool:
-        window = scene.rows[-self.model.settings.window :]
-        if self._questions.level(window, scene.baseline)[-1] > self.model.settings.clear_below:
-            return True
-        if self._jumped is None:
-            return False
-        now = int(mean_level(window, scene.baseline)[self._jumped.channel])
-        return abs(now - self._jumped.before) > abs(self._jumped.by) / 2
-
-    def _follow(self) -> None:
-        """The centre moves towards a block of rows that were all clearly healthy."""
-        if self._block_peak < FOLLOW_BELOW and not self._episode.active:
-            self._levels.follow(self._ring.rows)
-        self._block_peak = 0.0
+    def _enter(self, place: int) -> None:
+        """The machine is at another operating point: what its window holds says nothing about now."""
+        if place == self.place:
+            return
+        if self.place is not None:
+            self._judge.interrupt()
+        self.place = place
+        if 0 <= place < self.model.regimes.running:
+            self._judge.enter(place)

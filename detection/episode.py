@@ -40,11 +40,19 @@ class Episode(msgspec.Struct):
     told_ms: int = 0
     told_peak: float = 0.0
 
-    def step(self, score: float, at_ms: int, settings: Settings) -> Phase | None:
-        """What the score of the row measured at `at_ms` changes, if anything; NaN (not judged) changes nothing."""
+    def step(
+        self, score: float, at_ms: int, settings: Settings, *, back: bool | None = None, wait_ms: int = 0
+    ) -> Phase | None:
+        """What the score of the row measured at `at_ms` changes, if anything; NaN (not judged) changes nothing.
+
+        `back`: is what was raised over? By default when the score is clearly inside. `wait_ms`: what this kind of alarm
+        has to last beyond the minimum duration.
+        """
         if math.isnan(score):
             return None
-        return self._inside(score, at_ms, settings) if self.active else self._outside(score, at_ms, settings)
+        if not self.active:
+            return self._outside(score, at_ms, settings, settings.min_duration_ms + wait_ms)
+        return self._inside(score, at_ms, settings, back=score < settings.clear_below if back is None else back)
 
     def interrupt(self) -> None:
         """The data has a hole: what was about to be raised or cleared starts again."""
@@ -52,24 +60,22 @@ class Episode(msgspec.Struct):
         if not self.active:
             self.since_ms = None
 
-    def _outside(self, score: float, at_ms: int, settings: Settings) -> Phase | None:
+    def _outside(self, score: float, at_ms: int, settings: Settings, lasting_ms: int) -> Phase | None:
         if score <= 1:
             self.since_ms = None
             return None
         if self.since_ms is None:
             self.since_ms, self.peak = at_ms, score
         self.peak = max(self.peak, score)
-        if at_ms - self.since_ms < settings.min_duration_ms:
+        if at_ms - self.since_ms < lasting_ms:
             return None
         self.active, self.calm_rows = True, 0
         self.severity = Severity.CRITICAL if score >= settings.critical else Severity.WARNING
         return self._tell(Phase.RAISED, at_ms)
 
-    def _inside(self, score: float, at_ms: int, settings: Settings) -> Phase | None:
+    def _inside(self, score: float, at_ms: int, settings: Settings, *, back: bool) -> Phase | None:
         self.peak = max(self.peak, score)
-        settled = min(settings.clear_share * self.peak, settings.critical)
-        calm = score < max(settings.clear_below, settled)
-        self.calm_rows = self.calm_rows + 1 if calm else 0
+        self.calm_rows = self.calm_rows + 1 if back else 0
         if self.calm_rows >= settings.clear_rows:
             self.active = False
             return Phase.CLEARED

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 
+from detection.kinds import Kind as Kind
 from detection.model import Model
-from detection.questions import Mask, Questions
+from detection.questions import Questions
 from detection.rows import SILENT, STEPS, Floats, Ints, Rows
 
 # What a person sees on a chart of readings: 99.7 % of healthy ones stay within three deviations.
@@ -19,20 +19,12 @@ _CHART_DEVIATIONS = 3.0
 _NAMED, _DRAWN = 8, 3
 
 
-class Kind(enum.StrEnum):
-    """Which question was answered with yes."""
-
-    LEVEL = "level"
-    JUMP = "jump"
-    ROUGHNESS = "roughness"
-
-
 class Sensor(msgspec.Struct, frozen=True, kw_only=True):
     """One sensor's part in it: share 0 to 1, the rest in the sensor's own unit.
 
     `seen` is the window's mean (for roughness: the reading furthest out) and `expected` the centre it is compared with;
-    between `expected_low` and `expected_high` it would pass as healthy. `ratio` (roughness only) is how many times
-    its usual going back and forth it shows.
+    between `expected_low` and `expected_high` it would pass as healthy. `ratio` is how many times its usual going back
+    and forth it shows, whatever the question; None where it was silent, or a window and a row are not there yet.
     """
 
     name: str
@@ -69,11 +61,15 @@ class Explanation(Findings, frozen=True, kw_only=True):
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """What there is to look at: the rows up to the deciding one, their times, and the last `fresh` without a gap."""
+    """What there is to look at: the rows up to the deciding one, and their times.
+
+    The last `fresh` follow each other without a hole, the last `calm` of them since an alarm was over.
+    """
 
     rows: Rows
     times: Ints
     fresh: int
+    calm: int
     baseline: Ints
 
     @property
@@ -81,79 +77,111 @@ class Scene(msgspec.Struct, frozen=True):
         """The rows since the last hole in the data."""
         return self.rows[max(len(self.rows) - self.fresh, 0) :]
 
+    @property
+    def undisturbed(self) -> Rows:
+        """The rows since the last alarm was over."""
+        return self.rows[max(len(self.rows) - self.calm, 0) :]
+
 
 def findings(model: Model, questions: Questions, scene: Scene, units: Mapping[str, str]) -> Findings:
     """What there is to say about the scene's last row. `units`: metric → unit."""
     kind, shares = shares_of(questions, scene)
-    order = [int(channel) for channel in np.argsort(-shares, kind="stable") if shares[channel] > 0]
-    sensors = [_sensor(model, questions, scene, kind, channel, float(shares[channel])) for channel in order[:_NAMED]]
+    ranked = [int(channel) for channel in np.argsort(-shares, kind="stable")]
+    order = [channel for channel in ranked if shares[channel] > 0]
+    # What stayed as usual tells as much: with "current unchanged" more vibration is no matter of load.
+    heard = (scene.rows[-questions.window :] != SILENT).all(axis=0)
+    told = order + [channel for channel in ranked if shares[channel] == 0 and heard[channel]]
+    ratios = _ratios(questions, scene)
+    sensors = [
+        _sensor(model, questions, scene, kind, channel, share=float(shares[channel]), ratio=ratios[channel])
+        for channel in told[:_NAMED]
+    ]
     return Findings(
         kind=kind,
         sensors=[msgspec.structs.replace(sensor, unit=units.get(sensor.name, "")) for sensor in sensors],
         window_ms=scene.times.tolist(),
-        window={
-            model.metrics[channel]: _readings(model, scene.rows[:, channel], channel) for channel in order[:_DRAWN]
-        },
+        window=window_of(model, scene, order),
     )
+
+
+def window_of(model: Model, scene: Scene, channels: Sequence[int]) -> dict[str, list[float | None]]:
+    """The readings of the first few of `channels` as a picture: name → a value for each of the scene's times."""
+    return {model.metrics[channel]: _readings(model, scene.rows[:, channel], channel) for channel in channels[:_DRAWN]}
 
 
 def shares_of(questions: Questions, scene: Scene) -> tuple[Kind, Floats]:
     """The question with the largest answer, and each channel's share (k) in it."""
+    kind = decisive(answers(questions, scene))
+    return kind, normalised(_contributions(kind, questions, scene))
+
+
+def decisive(found: Mapping[Kind, float]) -> Kind:
+    """The question to speak of, by its answer."""
+    kind = max(found, key=lambda question: found[question])
+    if kind is Kind.JUMP and found[Kind.LEVEL] > 1:
+        # What lasts tells more than what just moved: the temperature that rises with a bearing is not the bearing.
+        return Kind.LEVEL
+    return kind
+
+
+def answers(questions: Questions, scene: Scene) -> dict[Kind, float]:
+    """Each question's answer at the scene's last row, 1 is the limit; -1 where every sensor it needs was silent."""
     fresh = scene.unbroken
-    answers = {Kind.LEVEL: float(questions.level(fresh[-questions.window :], scene.baseline)[-1])}
+    found = {Kind.LEVEL: float(questions.level(fresh[-questions.window :], scene.baseline)[-1])}
     if len(fresh) > questions.window:
-        answers[Kind.ROUGHNESS] = float(questions.roughness(fresh[-questions.window - 1 :])[-1])
-    if len(fresh) > questions.jump_needs and questions.jump_channels.size:
-        answers[Kind.JUMP] = float(questions.jump(fresh[-questions.history - 1 :])[-1])
-    kind = max(answers, key=lambda question: np.nan_to_num(answers[question], nan=-1.0))
-    return kind, _normalised(_contributions(kind, questions, fresh, scene.baseline))
+        found[Kind.ROUGHNESS] = float(questions.roughness(fresh[-questions.window - 1 :])[-1])
+    before = scene.undisturbed
+    if len(before) > questions.jump_needs and questions.jump_channels.size:
+        found[Kind.JUMP] = float(questions.jump(before[-questions.history - 1 :])[-1])
+    return {kind: -1.0 if math.isnan(answer) else answer for kind, answer in found.items()}
 
 
-def _contributions(kind: Kind, questions: Questions, fresh: Rows, baseline: Ints) -> Floats:
-    """Per channel (k): for a distance (S⁻¹m)ⱼ² / (S⁻¹)ⱼⱼ, the part that is gone when the channel is left free.
-
-    Mason, Tracy, Young: Decomposition of T² for multivariate control chart interpretation, J. Quality Technology 1995.
-    """
+def _contributions(kind: Kind, questions: Questions, scene: Scene) -> Floats:
+    """Each channel's part (k) in one question's answer at the scene's last row."""
+    fresh, baseline = scene.unbroken, scene.baseline
     if kind is Kind.ROUGHNESS:
-        steps = questions.rough_steps(fresh[-questions.window - 1 :])[-1]
-        excess = np.maximum(steps - questions.rough_normal, 0)
-        return np.asarray((excess if excess.any() else steps) / questions.rough_limit) ** 2
+        return excesses(questions, questions.rough_steps(fresh[-questions.window - 1 :])[-1])
     if kind is Kind.LEVEL:
         shift, heard = questions.level_shift(fresh[-questions.window :], baseline)
-        return _savings(shift[-1], questions.level_limit, None if heard is None else heard[-1])
-    shift, heard = questions.jump_shift(fresh[-questions.history - 1 :])
-    out = np.zeros(len(baseline))
-    out[questions.jump_channels] = _savings(shift[-1], questions.jump_limit, None if heard is None else heard[-1])
-    return out
+        return questions.level_limit.savings(shift[-1], None if heard is None else heard[-1])
+    shift, heard = questions.jump_shift(scene.undisturbed[-questions.history - 1 :])
+    return questions.jump_limit.savings(shift[-1], None if heard is None else heard[-1])
 
 
-def _savings(shift: Floats, limit: Floats, heard: Mask | None) -> Floats:
-    spoke = np.ones(len(shift), dtype=bool) if heard is None else heard
-    out = np.zeros(len(shift))
-    precision = np.linalg.inv(limit[np.ix_(spoke, spoke)])
-    out[spoke] = (precision @ shift[spoke]) ** 2 / np.diag(precision)
-    return out
+def excesses(questions: Questions, steps: Floats) -> Floats:
+    """Each channel's part (k) in roughness: by how much it goes back and forth (`steps`, k) beyond what is usual."""
+    excess = np.maximum(steps - questions.rough_normal, 0)
+    return np.asarray((excess if excess.any() else steps) / questions.rough_limit) ** 2
 
 
-def _normalised(contributions: Floats) -> Floats:
+def normalised(contributions: Floats) -> Floats:
     total = contributions.sum()
     return contributions / total if total > 0 else contributions
 
 
-def _sensor(model: Model, questions: Questions, scene: Scene, kind: Kind, channel: int, share: float) -> Sensor:
+def _ratios(questions: Questions, scene: Scene) -> list[float | None]:
+    """How many times its usual going back and forth each channel shows at the scene's last row."""
+    rows = scene.unbroken[-questions.window - 1 :]
+    if len(rows) <= questions.window:
+        return [None] * rows.shape[1]
+    times = questions.rough_steps(rows)[-1] / np.maximum(questions.rough_normal, 1e-9)
+    silent = (rows == SILENT).any(axis=0)
+    return [None if out else round(ratio, 2) for ratio, out in zip(times.tolist(), silent.tolist(), strict=True)]
+
+
+def _sensor(
+    model: Model, questions: Questions, scene: Scene, kind: Kind, channel: int, *, share: float, ratio: float | None
+) -> Sensor:
     column = scene.rows[-questions.window :, channel]
     healthy = np.zeros(0) if (column == SILENT).any() else column / STEPS
     base = float(scene.baseline[channel]) / STEPS
     seen = float(healthy.mean()) if healthy.size else base
-    ratio, expected, half = None, base, min(_CHART_DEVIATIONS, float(questions.reach[channel]))
+    expected, half = base, min(_CHART_DEVIATIONS, float(questions.reach[channel]))
     if kind is Kind.JUMP and channel in questions.jump_channels:
-        place = int(np.searchsorted(questions.jump_channels, channel))
-        shift = questions.jump_shift(scene.unbroken[-questions.history - 1 :])[0][-1, place]
-        expected, half = seen - float(shift), float(np.sqrt(questions.jump_limit[place, place]))
+        shift = questions.jump_shift(scene.undisturbed[-questions.history - 1 :])[0][-1, channel]
+        expected, half = seen - float(shift), questions.jump_limit.own(channel)
     if kind is Kind.ROUGHNESS and healthy.size:
         seen = float(healthy[np.argmax(np.abs(healthy - base))])
-        steps = float(questions.rough_steps(scene.rows[-questions.window - 1 :])[-1, channel])
-        ratio = round(steps / max(model.rough_normal[channel], 1e-9), 2)
     unit, zero, places = model.deviation[channel], model.centre[channel], _decimals(model.deviation[channel])
     return Sensor(
         name=model.metrics[channel],

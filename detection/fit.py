@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,8 +13,13 @@ from detection import learning
 from detection.detector import Detector
 from detection.errors import FitError
 from detection.model import MAX_CHANNELS, Model
+from detection.regimes import RegimeGate
+from detection.regimes_fit import learn_regimes
+from detection.returning import learn_slow
 from detection.rows import Floats, Ints, arranged, scaled
+from detection.sensors import learn_habits
 from detection.settings import Settings
+from detection.wild import without_wild
 
 # Two minutes at 1 Hz hold six independent windows of 20: below that, limits are guesses.
 MIN_ROWS = 120
@@ -30,7 +36,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     `exceedance` is label-free: learned on the first two thirds, the share of rows of the last third beyond the limit
     (None when two thirds are too few to learn from). `excluded`: channel → why. `largest`: the largest healthy distance
-    before the sensitivity, 3 to 5 for well-behaved channels.
+    before the limit is set, 3 to 5 for well-behaved channels; `factor`: how many times that the limit is, the
+    sensitivity or more, see `learning.point`.
     """
 
     rows: int
@@ -41,8 +48,23 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     excluded: dict[str, str]
     drifting: list[str]
     largest: float
+    factor: float
+    operating_points: int
     exceedance: float | None
     data_hash: str
+
+
+class Learned(NamedTuple):
+    """What one look at the rows gives."""
+
+    model: Model
+    excluded: dict[str, str]
+    points: list[learning.Point]
+
+    @property
+    def jumpers(self) -> list[list[int]]:
+        """Per operating point the channels that drift in health."""
+        return [point.normal.jump_channels for point in self.points]
 
 
 class Fitted(msgspec.Struct, frozen=True):
@@ -62,17 +84,24 @@ def fit(
     settings = settings or Settings()
     settings.check()
     values, times = _ordered(values, measured_at_ms, metrics)
-    model, excluded, largest = _learn(values, times, metrics, settings)
+    learned = _learn(values, times, metrics, settings)
+    exceedance = _exceedance(values, times, metrics, settings)
+    model = msgspec.structs.replace(learned.model, rows=len(times), exceedance=exceedance)
+    model.check()
     report = Report(
         rows=len(times),
         trained_from_ms=int(times[0]),
         trained_through_ms=int(times[-1]),
         cadence_ms=model.cadence_ms,
         channels=len(model.metrics),
-        excluded=excluded,
-        drifting=[model.metrics[channel] for channel in model.jump_channels],
-        largest=round(largest, 3),
-        exceedance=_exceedance(values, times, metrics, settings),
+        excluded=learned.excluded,
+        drifting=[
+            name for channel, name in enumerate(model.metrics) if any(channel in jump for jump in learned.jumpers)
+        ],
+        largest=round(max(point.largest for point in learned.points), 3),
+        factor=round(max(point.factor for point in learned.points), 3),
+        operating_points=model.regimes.running,
+        exceedance=exceedance,
         data_hash=data_hash(values, times, metrics),
     )
     return Fitted(model, report)
@@ -102,9 +131,7 @@ def _ordered(values: Floats, measured_at_ms: Sequence[int] | Ints, metrics: Sequ
     return values[order], times[order]
 
 
-def _learn(
-    values: Floats, times: Ints, metrics: Sequence[str], settings: Settings
-) -> tuple[Model, dict[str, str], float]:
+def _learn(values: Floats, times: Ints, metrics: Sequence[str], settings: Settings) -> Learned:
     warm_up = min(_WARM_UP_ROWS, len(times) // _WARM_UP_SHARE)
     values, times = values[warm_up:], times[warm_up:]
     cadence = max(1, int(np.median(np.diff(times))))
@@ -112,28 +139,39 @@ def _learn(
     kept = [name for name in metrics if name not in excluded]
     if not kept:
         raise FitError("no channel can be learned: " + ", ".join(f"{name} {why}" for name, why in excluded.items()))
-    columns = arranged(values, metrics, kept)
-    centre, deviation = np.nanmean(columns, axis=0), np.nanstd(columns, axis=0)
-    parts = learning.stretches(scaled(columns, centre, deviation), times, settings.window * cadence, settings.window)
-    drift = learning.drift(parts) if parts else np.zeros(len(kept))
-    level_limit, largest = learning.level_limit(parts, drift, settings)
-    jump_channels, jump_limit = learning.jump_limit(parts, drift, settings)
-    rough_normal, rough_limit = learning.rough_limit(parts, settings)
+    columns = without_wild(arranged(values, metrics, kept))
+    regimes = learn_regimes(columns, times)
+    places = RegimeGate(regimes).assign(columns)
+    busiest = places == int(np.argmax(np.bincount(places[places >= 0], minlength=regimes.running)[: regimes.running]))
+    centre, deviation = np.nanmean(columns[busiest], axis=0), np.nanstd(columns[busiest], axis=0)
+    if not (deviation > 0).all():
+        raise FitError("a channel never changed while the machine ran at its usual speed; leave it out")
+    rows = scaled(columns, centre, deviation)
+    gap_ms = settings.window * cadence
+    parts = [
+        learning.stretches(rows, times, gap_ms, settings.window, places == point) for point in range(regimes.running)
+    ]
+    points = [learning.point(each, settings) for each in parts]
+    if not any(points):
+        raise FitError(
+            f"the rows are too broken up: no operating point has {learning.MIN_WINDOWS} windows of {settings.window} "
+            "rows without a hole, with every channel speaking"
+        )
     model = Model(
         settings=settings,
         metrics=kept,
         cadence_ms=cadence,
+        rows=len(times),
+        exceedance=None,
         centre=centre.tolist(),
         deviation=deviation.tolist(),
-        drift=drift.tolist(),
-        level_limit=level_limit.tolist(),
-        jump_channels=jump_channels,
-        jump_limit=jump_limit.tolist(),
-        rough_normal=rough_normal.tolist(),
-        rough_limit=rough_limit.tolist(),
+        deciles=np.nanquantile(columns[busiest], np.linspace(0, 1, 11), axis=0).T.tolist(),
+        regimes=regimes,
+        normals=[None if each is None else each.normal for each in points],
+        habits=learn_habits(columns, (places >= 0) & (places < regimes.running)),
+        slow=learn_slow(columns, places, regimes),
     )
-    model.check()
-    return model, excluded, largest
+    return Learned(model, excluded, [each for each in points if each is not None])
 
 
 def _useless(column: Floats, settings: Settings) -> str | None:
@@ -155,7 +193,7 @@ def _exceedance(values: Floats, times: Ints, metrics: Sequence[str], settings: S
     if cut < MIN_ROWS:
         return None
     try:
-        model, _, _ = _learn(values[:cut], times[:cut], metrics, settings)
+        model = _learn(values[:cut], times[:cut], metrics, settings).model
     except FitError:
         return None
     detector = Detector(model)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detection.errors import FitError
-from detection.questions import JUMP_ROWS, LEAST_JUMP_ROWS, back_and_forth, distance, jumps, whitening
+from detection.ellipsoid import distance, whitening
+from detection.model import Normal
+from detection.questions import JUMP_ROWS, LEAST_JUMP_ROWS, Questions, back_and_forth, jumps
 from detection.rows import SILENT, STEPS, Floats, Ints, Rows, held, window_sums
 from detection.settings import Settings
 
@@ -15,18 +18,118 @@ from detection.settings import Settings
 # 0.13; what has more than 0.1 drifts, and its limit widens with the square of the excess. Without it 31 % of healthy
 # rows of the SKAB benchmark alarm.
 _DRIFT_BLOCK, _DRIFT_KNEE, _DRIFT_WIDENING = 40, 0.1, 12.0
+# Up to here the level's limit is widened by less than half, and the level sees a jump itself.
+_JUMP_KNEE = 0.3
 # Correlations learned from minutes are partly luck: trust 70 % of them. Also keeps collinear channels apart.
 _CORRELATION_KEPT = 0.7
 # Fewer windows than this (they overlap) say nothing about a largest one.
-_MIN_WINDOWS = 60
+MIN_WINDOWS = 60
+# A machine whose last third is this many times beyond its limit is not healthy, or has changed: it stays young, and its
+# limits stop growing.
+_WIDEST = 2.0
 # A window's mean that moves less than a tenth of white noise's variance is a coincidence of the recording.
 _LEAST_SHARE_OF_NOISE = 0.1
 # A jump below a fiftieth of a healthy deviation is no jump, however smooth the channel was.
 _LEAST_JUMP = 0.02
 
 
-def stretches(rows: Rows, times: Ints, gap_ms: int, window: int) -> list[Rows]:
-    """Rows (n, k) in steps, split at holes in time and where a channel is silent for longer than a window."""
+class Point(NamedTuple):
+    """What is normal at one operating point, its largest healthy distance, and how many times that the limit is."""
+
+    normal: Normal
+    largest: float
+    factor: float
+
+
+class Factors(NamedTuple):
+    """By how much each question's largest healthy answer is multiplied to give its limit; roughness per channel (k)."""
+
+    level: float
+    jump: float
+    roughness: Floats
+
+
+def point(parts: Sequence[Rows], settings: Settings) -> Point | None:
+    """Learn one operating point from its stretches (m, k in steps); None where they are too few to say anything.
+
+    The limits are `sensitivity` times the largest healthy answer, or more where the machine itself shows that it needs
+    more: without labels, the first two thirds foretell the last third, and what that exceeds counts with a `margin`.
+    """
+    if sum(max(len(part) - settings.window + 1, 0) for part in parts) < MIN_WINDOWS:
+        return None
+    centre = np.concatenate(parts).mean(axis=0) / STEPS
+    plain = Factors(settings.sensitivity, settings.sensitivity, np.full(len(centre), settings.sensitivity))
+    factors = _foretold(parts, settings, plain)
+    normal, largest = _normal(parts, centre, settings.window, factors)
+    return Point(normal, largest, factors.level)
+
+
+def _normal(parts: Sequence[Rows], centre: Floats, window: int, factors: Factors) -> tuple[Normal, float]:
+    at = np.rint(centre * STEPS).astype(np.int64)
+    away = [part - at for part in parts]
+    drifts = drift(away)
+    limit, largest = level_limit(away, drifts, window, factors.level)
+    jump_channels, jumping = jump_limit(parts, drifts, window, factors.jump)
+    rough_normal, rough = rough_limit(parts, window, factors.roughness)
+    normal = Normal(
+        centre=centre.tolist(),
+        drift=drifts.tolist(),
+        level_limit=limit.tolist(),
+        jump_channels=jump_channels,
+        jump_limit=jumping.tolist(),
+        rough_normal=rough_normal.tolist(),
+        rough_limit=rough.tolist(),
+    )
+    return normal, largest
+
+
+def _foretold(parts: Sequence[Rows], settings: Settings, plain: Factors) -> Factors:
+    """Learn from the first two thirds; how many times their largest answers does the last third reach?"""
+    first, last = _thirds(parts)
+    if not settings.margin or sum(max(len(part) - settings.window + 1, 0) for part in first) < MIN_WINDOWS:
+        return plain
+    centre = np.concatenate(first).mean(axis=0) / STEPS
+    ones = Factors(1.0, 1.0, np.ones(len(centre)))
+    questions = Questions(_normal(first, centre, settings.window, ones)[0], settings.window)
+    at = np.rint(centre * STEPS).astype(np.int64)
+    long = [part for part in last if len(part) > questions.history]
+    if not long:
+        return plain
+    widest = _WIDEST * settings.sensitivity
+
+    def factor(reached: float) -> float:
+        return float(min(max(settings.sensitivity, settings.margin * reached), widest))
+
+    level = max(float(questions.level(part, at).max()) for part in long)
+    jump = max(float(questions.jump(part).max()) for part in long) if questions.jump_channels.size else 0.0
+    rough = np.max([questions.rough_steps(part).max(axis=0) for part in long], axis=0) / questions.rough_limit
+    return Factors(factor(level), factor(jump), np.array([factor(each) for each in rough]))
+
+
+def _thirds(parts: Sequence[Rows]) -> tuple[list[Rows], list[Rows]]:
+    """The first two thirds of all rows, and the last."""
+    cut, first, last = sum(map(len, parts)) * 2 // 3, [], []
+    for part in parts:
+        here = min(max(cut, 0), len(part))
+        first += [part[:here]] if here else []
+        last += [part[here:]] if here < len(part) else []
+        cut -= len(part)
+    return first, last
+
+
+def stretches(rows: Rows, times: Ints, gap_ms: int, window: int, wanted: NDArray[np.bool_]) -> list[Rows]:
+    """The `wanted` of n rows (n, k) in steps, split where others are, at holes in time and at long silences."""
+    pieces = np.split(np.arange(len(rows)), np.flatnonzero(np.diff(wanted)) + 1)
+    return [
+        part
+        for piece in pieces
+        if len(piece) and wanted[piece[0]]
+        for part in _unbroken(rows[piece], times[piece], gap_ms, window)
+    ]
+
+
+def _unbroken(rows: Rows, times: Ints, gap_ms: int, window: int) -> list[Rows]:
+    """Split at holes in time and where a channel is silent for longer than a window."""
     channels = rows.shape[1]
     silence, never = np.full(channels, SILENT, dtype=np.int32), np.full(channels, window + 1, dtype=np.int64)
     parts: list[Rows] = []
@@ -47,52 +150,43 @@ def drift(parts: Sequence[Rows]) -> Floats:
     return np.asarray(np.minimum(np.var(blocks, axis=0) / np.maximum(spread, 1e-9) ** 2, 1.0))
 
 
-def level_limit(parts: Sequence[Rows], drifts: Floats, settings: Settings) -> tuple[Floats, float]:
-    """The ellipsoid (k, k) that window means stay in, times the sensitivity, and their largest distance before that.
-
-    Raises: FitError when the rows hold too few whole windows.
-    """
-    width = settings.window
+def level_limit(parts: Sequence[Rows], drifts: Floats, width: int, factor: float) -> tuple[Floats, float]:
+    """The ellipsoid (k, k) that window means stay in, times `factor`, and their largest distance before that."""
     means = [window_sums(part.astype(np.int64), width) / (width * STEPS) for part in parts if len(part) >= width]
-    if sum(map(len, means)) < _MIN_WINDOWS:
-        raise FitError(
-            f"the rows are too broken up: fewer than {_MIN_WINDOWS} windows of {width} rows without a hole, "
-            "with every channel speaking"
-        )
     shifts = np.concatenate(means)
     widening = 1 + _DRIFT_WIDENING * np.maximum(drifts - _DRIFT_KNEE, 0) ** 2
-    return _scaled_limit(shifts, widening, _LEAST_SHARE_OF_NOISE / width, settings.sensitivity)
+    return _scaled_limit(shifts, widening, _LEAST_SHARE_OF_NOISE / width, factor)
 
 
-def jump_limit(parts: Sequence[Rows], drifts: Floats, settings: Settings) -> tuple[list[int], Floats]:
+def jump_limit(parts: Sequence[Rows], drifts: Floats, width: int, factor: float) -> tuple[list[int], Floats]:
     """The channels that drift in health and the ellipsoid that their jumps stay in; none of too few rows."""
-    jumpers = np.flatnonzero(drifts > _DRIFT_KNEE)
-    whole = [part[:, jumpers] for part in parts if len(part) > settings.window + JUMP_ROWS + 1]
-    shifts = [jumps(part, settings.window)[0][JUMP_ROWS - LEAST_JUMP_ROWS :] for part in whole]
-    if not jumpers.size or sum(map(len, shifts)) < _MIN_WINDOWS:
+    jumpers = np.flatnonzero(drifts > _JUMP_KNEE)
+    whole = [part[:, jumpers] for part in parts if len(part) > 2 * width + JUMP_ROWS + 1]
+    shifts = [jumps(part, width)[0][width + JUMP_ROWS - LEAST_JUMP_ROWS :] for part in whole]
+    if not jumpers.size or sum(map(len, shifts)) < MIN_WINDOWS:
         return [], np.empty((0, 0))
-    limit, _ = _scaled_limit(np.concatenate(shifts), np.ones(len(jumpers)), _LEAST_JUMP**2, settings.sensitivity)
+    limit, _ = _scaled_limit(np.concatenate(shifts), np.ones(len(jumpers)), _LEAST_JUMP**2, factor)
     return jumpers.tolist(), limit
 
 
-def rough_limit(parts: Sequence[Rows], settings: Settings) -> tuple[Floats, Floats]:
-    """Per channel (k) how much it usually goes back and forth, and the limit: the largest × sensitivity.
+def rough_limit(parts: Sequence[Rows], width: int, factor: Floats) -> tuple[Floats, Floats]:
+    """Per channel (k) how much it usually goes back and forth, and the limit: the largest times `factor` (k).
 
-    A limit is at least the sensor's resolution times the sensitivity: a value that flickers between two digits is fine.
+    A limit is at least the sensor's resolution times the factor: a value that flickers between two digits is fine.
     """
     unclipped = np.full(parts[0].shape[1], np.iinfo(np.int64).max)
-    means = np.concatenate([back_and_forth(p, settings.window, unclipped) for p in parts if len(p) > settings.window])
+    means = np.concatenate([back_and_forth(p, width, unclipped) for p in parts if len(p) > width])
     steps = np.concatenate([np.abs(np.diff(part.astype(np.int64), axis=0)) for part in parts])
     resolution = np.where(steps > 0, steps, np.iinfo(np.int64).max).min(axis=0) / STEPS
-    return means.mean(axis=0), settings.sensitivity * np.maximum(means.max(axis=0), resolution)
+    return means.mean(axis=0), factor * np.maximum(means.max(axis=0), resolution)
 
 
-def _scaled_limit(shifts: Floats, widening: Floats, floor: float, sensitivity: float) -> tuple[Floats, float]:
+def _scaled_limit(shifts: Floats, widening: Floats, floor: float, factor: float) -> tuple[Floats, float]:
     moment = shifts.T @ shifts / len(shifts) * np.outer(widening, widening)
     own = np.diag(np.maximum(np.diag(moment), floor))
     limit = _CORRELATION_KEPT * (moment - np.diag(np.diag(moment))) + own
-    largest = float(distance(shifts, limit, whitening(limit)).max())
-    return limit * (sensitivity * largest) ** 2, largest
+    largest = float(distance(shifts, whitening(limit)).max())
+    return limit * (factor * largest) ** 2, largest
 
 
 def _blocks(part: Rows) -> Iterator[Rows]:

@@ -2,7 +2,7 @@
 
 Level is a Hotelling T² of the window mean: one number for all channels together, so that a joint shift counts. A
 channel that drifts in health has a wide limit there, so jump asks whether it moved faster than it ever did. Roughness
-sees what leaves the mean alone: cavitation, a loose contact. Cost: about 2 µs a row in blocks of 30, at 8 channels.
+sees what leaves the mean alone: cavitation, a loose contact.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detection.model import Model
+from detection.ellipsoid import Ellipsoid, Mask
+from detection.kinds import Kind
+from detection.model import Normal
 from detection.rows import SILENT, STEPS, Floats, Ints, Rows, middle_of_three, running_total, window_sums
-
-Mask = NDArray[np.bool_]
 
 # A jump is measured against the minute (at 1 Hz) before the window: long enough to be quiet, short enough to
 # forget drift.
@@ -28,61 +27,102 @@ _ROW_SHARE, _STEP_SHARE = 0.5, 0.25
 
 
 class Questions:
-    """A model made ready to be asked. `baseline` (k, steps) is the centre in use, which follows healthy running."""
+    """What is normal, made ready to be asked. `baseline` (k, steps) is the centre in use, which follows the machine."""
 
-    def __init__(self, model: Model) -> None:
-        self.window = model.settings.window
-        self.history = self.window + JUMP_ROWS + 1
+    def __init__(self, normal: Normal, window: int) -> None:
+        self.window = window
+        # Between the window and the minute it is compared with lies another window: a jump then stands against what was
+        # before it for as long as it takes to believe it.
+        self.history = 2 * self.window + JUMP_ROWS + 1
         self.jump_needs = self.window + LEAST_JUMP_ROWS + 1
-        self.level_limit = np.asarray(model.level_limit)
-        self.jump_channels = np.asarray(model.jump_channels, dtype=np.intp)
-        self.jump_limit = np.asarray(model.jump_limit).reshape(len(model.jump_channels), len(model.jump_channels))
-        self.rough_normal, self.rough_limit = np.asarray(model.rough_normal), np.asarray(model.rough_limit)
-        self.level_root = whitening(self.level_limit)
-        self._jump_root = whitening(self.jump_limit)
+        self.channels = len(normal.centre)
+        j = len(normal.jump_channels)
+        self.level_limit = Ellipsoid(np.asarray(normal.level_limit), range(self.channels), self.channels)
+        self.jump_limit = Ellipsoid(np.asarray(normal.jump_limit).reshape(j, j), normal.jump_channels, self.channels)
+        self.rough_normal, self.rough_limit = np.asarray(normal.rough_normal), np.asarray(normal.rough_limit)
         # How far one channel alone must move for the limit, in healthy deviations.
-        self.reach = 1 / np.sqrt((self.level_root**2).sum(axis=0))
-        self._row_clip = np.rint(_ROW_SHARE * self.window * self.reach * STEPS).astype(np.int64)
-        self._step_clip = np.rint(_STEP_SHARE * self.window * self.rough_limit * STEPS).astype(np.int64)
+        self.reach = 1 / np.sqrt((self.level_limit.root**2).sum(axis=0))
+        self.row_clip = np.rint(_ROW_SHARE * self.window * self.reach * STEPS).astype(np.int64)
+        self.step_clip = np.rint(_STEP_SHARE * self.window * self.rough_limit * STEPS).astype(np.int64)
 
-    def scores(self, rows: Rows, count: int, fresh: int, centres: Sequence[Ints]) -> Floats:
+    @property
+    def jump_channels(self) -> Ints:
+        """The channels that drift in health."""
+        return self.jump_limit.channels
+
+    def scores(self, rows: Rows, count: int, fresh: int, calm: int, centres: Sequence[Ints]) -> Floats:
         """The answers' maximum for each of the last `count` of m rows, NaN where a window is not full or all is silent.
 
-        `fresh` of the rows before those `count` follow each other without a hole; the level is judged against the
-        nearest of the accepted `centres`.
+        `fresh` of the rows before those `count` follow each other without a hole, `calm` of them since the last alarm
+        was over: the way back from one is no jump. The level is judged against the nearest of the accepted `centres`.
         """
-        rows = rows[max(0, len(rows) - count - fresh) :]
+        return largest(self.levels(rows, count, fresh, centres), self.movements(rows, count, fresh, calm))
+
+    def levels(self, rows: Rows, count: int, fresh: int, centres: Sequence[Ints]) -> Floats:
+        """The first question's answers alone, the nearest of the `centres` counting; as in `scores`."""
         out = np.full(count, np.nan)
-        if len(rows) >= self.window:
-            near = rows[-(count + self.window - 1) :]
-            levels = [self.level(near, centre) for centre in centres]
-            _keep_larger(out, levels[0] if len(levels) == 1 else np.minimum.reduce(levels))
-            judged = ~np.isnan(out)
-            if len(rows) > self.window:
-                _keep_larger(out, self.roughness(rows[-(count + self.window) :]))
-            if len(rows) > self.jump_needs and self.jump_channels.size:
-                _keep_larger(out, self.jump(rows[-(count + self.history) :])[-count:])
-            out[~judged] = np.nan
+        seen = rows[max(0, len(rows) - count - min(fresh, self.window - 1)) :]
+        if len(seen) >= self.window:
+            levels = [self.level(seen, centre) for centre in centres]
+            out[count - len(levels[0]) :] = np.minimum.reduce(levels)
         return out
+
+    def movements(self, rows: Rows, count: int, fresh: int, calm: int) -> Floats:
+        """The other two's answers, which ask for no centre: the larger one, NaN where neither can be asked yet."""
+        out = np.full(count, np.nan)
+        seen = rows[max(0, len(rows) - count - min(fresh, self.window)) :]
+        if len(seen) > self.window:
+            _keep_larger(out, self.roughness(seen))
+        before = rows[max(0, len(rows) - count - min(calm, self.history)) :]
+        if len(before) > self.jump_needs and self.jump_channels.size:
+            _keep_larger(out, self.jump(before)[-count:])
+        return out
+
+    def parts(self, kind: Kind, rows: Rows, baseline: Ints) -> Floats:
+        """One question's answer at the last of `rows` as a vector whose length (roughness: largest entry) it is.
+
+        The rows follow each other without a hole; a silent channel has no part, and nothing has where rows are too few.
+        """
+        if kind is Kind.ROUGHNESS:
+            enough = len(rows) > self.window
+            return self._rough_parts(rows[-self.window - 1 :]) if enough else np.zeros_like(self.rough_limit)
+        if kind is Kind.LEVEL:
+            return _last_parts(self.level_limit, *self.level_shift(rows[-self.window :], baseline))
+        if len(rows) <= self.jump_needs or not self.jump_channels.size:
+            return np.zeros(len(self.jump_channels))
+        return _last_parts(self.jump_limit, *self.jump_shift(rows[-self.history - 1 :]))
+
+    def _rough_parts(self, rows: Rows) -> Floats:
+        return np.asarray(self.rough_steps(rows)[-1] / self.rough_limit)
 
     def level(self, rows: Rows, baseline: Ints) -> Floats:
         """Scores of the last m - window + 1 of m rows."""
-        shift, heard = self.level_shift(rows, baseline)
-        return distance(shift, self.level_limit, self.level_root, heard)
+        return self.level_limit.distance(*self.level_shift(rows, baseline))
+
+    def clipped(self, rows: Rows, baseline: Ints) -> Ints:
+        """How far each row is from the baseline (m, k), no wild reading further than it may count."""
+        return np.asarray(np.minimum(np.maximum(rows - baseline, -self.row_clip), self.row_clip))
 
     def level_shift(self, rows: Rows, baseline: Ints) -> tuple[Floats, Mask | None]:
         """The window's mean against the baseline (s, k) in healthy deviations; a mask where a channel was silent."""
-        away = np.minimum(np.maximum(rows - baseline, -self._row_clip), self._row_clip)
-        return window_sums(away, self.window) / (self.window * STEPS), heard_throughout(rows, self.window)
+        return window_sums(self.clipped(rows, baseline), self.window) / (self.window * STEPS), heard_throughout(
+            rows, self.window
+        )
 
     def jump(self, rows: Rows) -> Floats:
         """Scores of the last m - jump_needs of m rows, for a machine with drifting channels."""
-        shift, heard = self.jump_shift(rows)
-        return distance(shift, self.jump_limit, self._jump_root, heard)
+        return self.jump_limit.distance(*self.jump_shift(rows))
 
     def jump_shift(self, rows: Rows) -> tuple[Floats, Mask | None]:
-        """The window's mean against the mean of the minute before it (s, drifting channels)."""
-        return jumps(rows[:, self.jump_channels], self.window)
+        """How far the window is from the minute before (s, k), see `jumps`; 0 where a channel does not drift."""
+        found, heard = jumps(rows[:, self.jump_channels], self.window)
+        shift = np.zeros((len(found), self.channels))
+        shift[:, self.jump_channels] = found
+        if heard is None:
+            return shift, None
+        mask = np.zeros(shift.shape, dtype=bool)
+        mask[:, self.jump_channels] = heard
+        return shift, mask
 
     def roughness(self, rows: Rows) -> Floats:
         """Scores of the last m - window of m rows."""
@@ -90,36 +130,58 @@ class Questions:
 
     def rough_steps(self, rows: Rows) -> Floats:
         """How much each channel goes back and forth over the window (s, k), in healthy deviations; 0 where silent."""
-        means = back_and_forth(rows, self.window, self._step_clip)
+        means = back_and_forth(rows, self.window, self.step_clip)
         heard = heard_throughout(rows, self.window + 1)
         return means if heard is None else np.where(heard, means, 0.0)
 
 
+def largest(levels: Floats, movements: Floats) -> Floats:
+    """The largest answer of each row; a row whose level cannot be told is not judged (NaN)."""
+    return np.where(np.isnan(levels), np.nan, np.fmax(levels, movements))
+
+
+def _last_parts(limit: Ellipsoid, shift: Floats, heard: Mask | None) -> Floats:
+    return limit.parts(shift[-1], None if heard is None else heard[-1])
+
+
 def _keep_larger(out: Floats, answers: Floats) -> None:
     """Raise the last rows of `out` to `answers` where those are larger."""
-    if len(answers):
-        tail = out[-len(answers) :]
-        np.fmax(tail, answers, out=tail)
+    tail = out[len(out) - len(answers) :]
+    np.fmax(tail, answers, out=tail)
 
 
 def jumps(rows: Rows, window: int) -> tuple[Floats, Mask | None]:
-    """The window's mean against that of the minute before it (s, k), in healthy deviations; robust to single wild rows.
+    """The window's mean against a minute's, a window earlier (s, k), in healthy deviations; robust to single wild rows.
 
-    Of m rows the last m - window - LEAST_JUMP_ROWS - 1 have an answer, the first of them against less than a minute.
+    Halves have to bear it out: the whole window and its later half, against either half of the minute, agree that it
+    moved at least so far. A dip of some seconds is then over when it is over, and is no yardstick either.
+
+    Of m rows the last m - window - LEAST_JUMP_ROWS - 1 have an answer, the first of them against what there is.
     The mask says which channels spoke throughout, None when every one did.
     """
     calm = middle_of_three(rows).astype(np.int64)
     ends = np.arange(window + LEAST_JUMP_ROWS, len(calm) + 1)
-    turns = ends - window
+    turns = np.minimum(np.maximum(ends - 2 * window, LEAST_JUMP_ROWS), ends - window)
     begins = np.maximum(turns - JUMP_ROWS, 0)
     total = running_total(calm)
-    now = (total[ends] - total[turns]) / (window * STEPS)
-    before = (total[turns] - total[begins]) / ((turns - begins)[:, None] * STEPS)
+    half = turns - (turns - begins) // 2
+    before = [_mean(total, begins, half), _mean(total, half, turns)]
+    now = [_mean(total, ends - window, ends), _mean(total, ends - window // 2, ends)]
+    shift = agreed(np.minimum(*now), np.maximum(*now), np.minimum(*before), np.maximum(*before))
     silent = rows == SILENT
     if not silent.any():
-        return now - before, None
+        return shift, None
     silences = running_total(silent.astype(np.int64))
-    return now - before, np.asarray(silences[ends + 2] == silences[begins])
+    return shift, np.asarray(silences[ends + 2] == silences[begins])
+
+
+def _mean(total: Ints, begin: Ints, end: Ints) -> Floats:
+    return np.asarray((total[end] - total[begin]) / ((end - begin)[:, None] * STEPS))
+
+
+def agreed(low: Floats, high: Floats, low_before: Floats, high_before: Floats) -> Floats:
+    """What all ways from `before` to now agree on: the shortest, or zero where they point different ways."""
+    return np.asarray(np.maximum(low - high_before, 0.0) - np.maximum(low_before - high, 0.0))
 
 
 def back_and_forth(rows: Rows, window: int, step_clip: Ints) -> Floats:
@@ -136,25 +198,3 @@ def heard_throughout(rows: Rows, width: int) -> Mask | None:
     if not silent.any():
         return None
     return np.asarray(window_sums(silent.astype(np.int64), width) == 0)
-
-
-def whitening(limit: Floats) -> Floats:
-    """The matrix that turns a shift into one whose length is its distance under `limit`."""
-    return np.linalg.inv(np.linalg.cholesky(limit)) if limit.size else limit
-
-
-def distance(shift: Floats, limit: Floats, root: Floats, heard: Mask | None = None) -> Floats:
-    """Mahalanobis distance of each row (s, k); a silent channel takes no part.
-
-    Multiplied and summed along the last axis on purpose: BLAS rounds differently for one row and for many.
-    """
-    if heard is None:
-        white = (shift[:, None, :] * root).sum(axis=-1)
-        return np.asarray(np.sqrt((white * white).sum(axis=-1)))
-    out = np.full(len(shift), np.nan)
-    for mask in np.unique(heard, axis=0):
-        if mask.any():
-            same = (heard == mask).all(axis=1)
-            part = np.ascontiguousarray(shift[same][:, mask])
-            out[same] = distance(part, limit, whitening(limit[np.ix_(mask, mask)]))
-    return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,8 @@ STEPS = 1 << 16
 _REACH = 30_000 * STEPS
 # A channel that has said nothing for longer than its last value may stand in.
 SILENT = np.int32(-(2**31))
+# A value that is not to be used, nor to stand in for others: silent, however long.
+WITHHELD = np.int32(-(2**31) + 1)
 
 
 def scaled(values: Floats, centre: Floats, deviation: Floats) -> Rows:
@@ -27,6 +30,18 @@ def scaled(values: Floats, centre: Floats, deviation: Floats) -> Rows:
     rows = np.rint(np.where(missing, 0.0, steps)).astype(np.int32)
     rows[missing] = SILENT
     return np.asarray(rows)
+
+
+def scaled_row(values: Sequence[float], centre: Sequence[float], per_unit: Sequence[float]) -> list[int]:
+    """The same for one row (k); `per_unit` is how many steps one engineering unit has, STEPS / deviation."""
+    return [
+        round(steps) if -_REACH <= steps <= _REACH else _beyond(steps)
+        for steps in [(value - zero) * scale for value, zero, scale in zip(values, centre, per_unit, strict=True)]
+    ]
+
+
+def _beyond(steps: float) -> int:
+    return int(SILENT) if math.isnan(steps) else round(math.copysign(_REACH, steps))
 
 
 def arranged(values: Floats, metrics: Sequence[str], wanted: Sequence[str]) -> Floats:
@@ -48,13 +63,18 @@ def held(rows: Rows, last: Rows, age: Ints, limit: int) -> tuple[Rows, Ints]:
     """
     heard = rows != SILENT
     if heard.all():
-        return rows, np.zeros_like(age)
+        return _without_withheld(rows), np.zeros_like(age)
     at = np.arange(len(rows))[:, None]
     source = np.maximum.accumulate(np.where(heard, at, -1), axis=0)
     ages = np.where(source < 0, at + 1 + age, at - source)
     filled = np.where(source < 0, last, np.take_along_axis(rows, np.maximum(source, 0), axis=0))
     filled[ages > limit] = SILENT
-    return filled.astype(np.int32), np.minimum(ages[-1], limit + 1)
+    return _without_withheld(filled.astype(np.int32)), np.minimum(ages[-1], limit + 1)
+
+
+def _without_withheld(rows: Rows) -> Rows:
+    withheld = rows == WITHHELD
+    return np.where(withheld, SILENT, rows) if withheld.any() else rows
 
 
 def window_sums(numbers: Ints, width: int) -> Ints:

@@ -6,6 +6,8 @@ import msgspec
 
 from detection.errors import ModelError
 
+_WIDEST = 10.0
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The detector's operating point. Durations in milliseconds of the data's own time, never of a wall clock."""
@@ -16,6 +18,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # The limit is this many times the largest score seen in healthy running. 1.5 is the benchmark's operating point
     # (5.6 false alarms per healthy hour: fine for a score, not for a person); 2.5 left 1.6 before `min_duration_ms`.
     sensitivity: float = 2.5
+    # What the last third of healthy running shows that the first two thirds have not, it will show again, and a little
+    # more: no limit is below this many times the largest answer there.
+    margin: float = 1.2
     # A valve that is operated or a pump that catches its breath passes within seconds.
     min_duration_ms: int = 10_000
     # Back for half a minute at 1 Hz: shorter, and a score that hovers at the limit mails twice.
@@ -36,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ModelError(f"the window must be 2 to 60 rows, this one is {self.window}")
         if not (self.sensitivity >= 1 and self.critical >= 1):
             raise ModelError("sensitivity and critical must be 1 or more: the limit cannot lie inside healthy running")
+        if not 0 <= self.margin <= _WIDEST:
+            raise ModelError(f"margin must be 0 to {_WIDEST:.0f}, this one is {self.margin}")
         if self.min_duration_ms < 0 or self.clear_rows < 1 or self.follow_rows < 1:
             raise ModelError("min_duration_ms must be 0 or more, clear_rows and follow_rows 1 or more")
         if not (0 < self.clear_below <= 1 and 0 <= self.clear_share < 1):

@@ -10,9 +10,14 @@ import numpy as np
 from detection.episode import Episode
 from detection.errors import DetectionError
 from detection.explain import Explanation
+from detection.recovery import Excursion
+from detection.regimes import GateState
+from detection.returning import ReturnState
 from detection.rows import Ints, Rows
+from detection.sensor_alarm import SensorAlarm
+from detection.sensors import WatchState
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Jumped(msgspec.Struct, frozen=True):
@@ -23,27 +28,43 @@ class Jumped(msgspec.Struct, frozen=True):
     by: int
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the next reading's judgement depends on; arrays are little-endian whole numbers.
+class JudgeState(msgspec.Struct, frozen=True, kw_only=True):
+    """What `detection.judge.Judge` goes on from; arrays are little-endian whole numbers.
 
-    `model` is the checksum of the model that left it; `fresh` rows follow each other without a hole; `block_peak` is
-    the largest score since the centre last had a chance to move; `baselines` are (anchor, centre) pairs.
+    `fresh` rows follow each other without a hole, `calm` of them since an alarm was over; `quiet` rows since the last
+    change point; `block_peak` is the largest score since the centre last had a chance to move; `baselines` are
+    (anchor, centre) pairs, per operating point.
     """
 
-    format: int = FORMAT
-    model: str
     episode: Episode
     explanation: Explanation | None
     jumped: Jumped | None
+    excursion: Excursion | None
     score: float
-    position_ms: int | None
-    skipped: int
     fresh: int
+    calm: int
+    quiet: int
     block_peak: float | None
-    baselines: list[tuple[bytes, bytes]]
+    baselines: list[list[tuple[bytes, bytes]]]
     rows: bytes
     times: bytes
     ages: bytes
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the next reading's judgement depends on. `model` is the checksum of the model that left it."""
+
+    format: int = FORMAT
+    model: str
+    position_ms: int | None
+    skipped: int
+    place: int | None
+    gate: GateState
+    returning: ReturnState
+    sensor_watch: WatchState
+    sensor_alarm: SensorAlarm
+    health: list[int]
+    judge: JudgeState
 
 
 def to_bytes(state: State) -> bytes:

@@ -1,10 +1,19 @@
-"""One sentence a technician understands: which machine and sensor, how much, since when; in English and Portuguese."""
+"""One sentence a technician understands, in English and Portuguese.
+
+Which machine and sensor, how much, since when, what else changed or did not, and what that looks like.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 
-from detection.explain import Explanation, Findings, Kind, Sensor
+from detection.diagnosis import Diagnosis, diagnosed
+from detection.explain import Explanation, Findings, Sensor
+from detection.kinds import Kind
+from detection.roles import Quantity, role_of
+from detection.signs import LOAD, Signs
 
 LANGUAGES = ("en", "pt")
 
@@ -42,34 +51,78 @@ _NAMES = {
 # On these scales 40 is not twice 20.
 _NO_RATIO_UNITS = frozenset({"°C", "°F"})
 
+_QUANTITIES = {
+    "en": {
+        Quantity.CURRENT: "current",
+        Quantity.POWER: "power",
+        Quantity.FLOW: "flow",
+        Quantity.PRESSURE: "pressure",
+        Quantity.SPEED: "speed",
+        Quantity.VIBRATION: "vibration",
+    },
+    # All of them feminine, and so is "inalterada".
+    "pt": {
+        Quantity.CURRENT: "corrente",
+        Quantity.POWER: "potência",
+        Quantity.FLOW: "vazão",
+        Quantity.PRESSURE: "pressão",
+        Quantity.SPEED: "rotação",
+        Quantity.VIBRATION: "vibração",
+    },
+}
+# Current, flow and pressure say that the load is the same; a fourth name would only be read past.
+_UNCHANGED = 3
+
 _WORDS = {
     "en": {
-        "ratio": "Since {at}, the {name} has been {times} times what {device} shows in normal running",
-        "above": "Since {at}, the {name} has been {amount} above what {device} shows in normal running",
-        "below": "Since {at}, the {name} has been {amount} below what {device} shows in normal running",
-        "risen": "Since {at}, the {name} of {device} has risen by {amount}, faster than in normal running",
-        "fallen": "Since {at}, the {name} of {device} has fallen by {amount}, faster than in normal running",
-        "rough": "Since {at}, the {name} of {device} has fluctuated {times} times as much as in normal running",
+        "ratio": "{name} of {device} has been {times} times its usual level {since}",
+        "above": "{name} of {device} has been {amount} above its usual level {since}",
+        "below": "{name} of {device} has been {amount} below its usual level {since}",
+        "risen": "{name} of {device} has risen by {amount} {since}, faster than usual",
+        "fallen": "{name} of {device} has fallen by {amount} {since}, faster than usual",
+        "rough": "{name} of {device} has fluctuated {times} times as much as usual {since}",
+        "since": "since {at}",
+        "since_one": "since {at}",
+        "article": "the",
         "alone": "the other sensors look normal",
         "others": "also affected: {names}",
+        "one": "{names} unchanged",
+        "several": "{names} unchanged",
+        "and": "and",
     },
     "pt": {
-        "ratio": "Desde as {at}, {name} está {times} vezes o que {device} mostra em funcionamento normal",
-        "above": "Desde as {at}, {name} está {amount} acima do que {device} mostra em funcionamento normal",
-        "below": "Desde as {at}, {name} está {amount} abaixo do que {device} mostra em funcionamento normal",
-        "risen": "Desde as {at}, {name} de {device} subiu {amount}, mais rápido que em funcionamento normal",
-        "fallen": "Desde as {at}, {name} de {device} caiu {amount}, mais rápido que em funcionamento normal",
-        "rough": "Desde as {at}, {name} de {device} oscila {times} vezes o que oscila em funcionamento normal",
+        "ratio": "{name} de {device} está em {times} vezes o nível habitual {since}",
+        "above": "{name} de {device} está {amount} acima do nível habitual {since}",
+        "below": "{name} de {device} está {amount} abaixo do nível habitual {since}",
+        "risen": "{name} de {device} subiu {amount} {since}, mais rápido que o habitual",
+        "fallen": "{name} de {device} caiu {amount} {since}, mais rápido que o habitual",
+        "rough": "{name} de {device} oscila {times} vezes o habitual {since}",
+        # "As dez e dois", but "a uma e dois" and "a zero hora e dois".
+        "since": "desde as {at}",
+        "since_one": "desde a {at}",
+        "article": "a",
         "alone": "os outros sensores parecem normais",
-        "others": "também afetados: {names}",
+        "others": "também fora do habitual: {names}",
+        "one": "{names} inalterada",
+        "several": "{names} inalteradas",
+        "and": "e",
     },
 }
 
 
+class Teller(NamedTuple):
+    """For the sentence that a person reads: the machine's name, metric → unit, and its clock."""
+
+    device: str
+    units: Mapping[str, str]
+    tz: tzinfo
+
+
 def told(found: Findings, *, device: str, since_ms: int, tz: tzinfo) -> Explanation:
     """What was found with its sentence in each language (en, pt); `since_ms` is told in `tz`."""
-    at = datetime.fromtimestamp(since_ms / 1000, tz).strftime("%H:%M")
-    sentence = {language: _sentence(language, found, device, at) for language in LANGUAGES}
+    at = datetime.fromtimestamp(since_ms / 1000, tz)
+    signs, looks = Signs(found), diagnosed(found)
+    sentence = {language: _sentence(language, found, signs, looks, device, at) for language in LANGUAGES}
     return Explanation(
         kind=found.kind,
         sensors=found.sensors,
@@ -94,29 +147,53 @@ def ratio_of(sensor: Sensor) -> float | None:
     return ratio if ratio >= _RATIO_UP or 0 < ratio <= _RATIO_DOWN else None
 
 
-def _sentence(language: str, found: Findings, device: str, at: str) -> str:
-    lead, *rest = found.sensors
-    words = _WORDS[language]
-    main = _main(language, found.kind, lead, device, at)
-    also = [human_name(sensor.name, language) for sensor in rest if sensor.share >= _ALSO_SHARE or sensor.outside]
-    return f"{main}; {words['others'].format(names=', '.join(also)) if also else words['alone']}."
+def _sentence(language: str, found: Findings, signs: Signs, looks: Diagnosis | None, device: str, at: datetime) -> str:
+    """What the leading sensor shows, what else changed, what did not, and what that looks like."""
+    words, unchanged = _WORDS[language], _unchanged(language, found, signs)
+    also = [human_name(sensor.name, language) for sensor in _also(found, signs)]
+    text = _main(language, found, device, at)
+    if also:
+        text += f"; {words['others'].format(names=', '.join(also))}"
+    elif not (unchanged or looks):
+        text += f"; {words['alone']}"
+    if unchanged:
+        text += f"{';' if also or ', ' in unchanged else ','} {unchanged}"
+    return f"{text}: {looks.looks[language]}." if looks else f"{text}."
 
 
-def _main(language: str, kind: Kind, lead: Sensor, device: str, at: str) -> str:
+def _also(found: Findings, signs: Signs) -> list[Sensor]:
+    """The sensors beside the first that are worth naming."""
+    part = [sensor for sensor in found.sensors[1:] if sensor.share >= _ALSO_SHARE or sensor.outside]
+    return [sensor for sensor in part if not signs.is_still(sensor)]
+
+
+def _unchanged(language: str, found: Findings, signs: Signs) -> str:
+    """Which of the load is as usual, or the vibration where it is the load that changed; empty where none is told."""
+    lead = role_of(found.sensors[0].name, found.sensors[0].unit).quantity
+    asked = (Quantity.VIBRATION,) if lead in LOAD else LOAD
+    names = [_QUANTITIES[language][quantity] for quantity in asked if signs.still(quantity)][:_UNCHANGED]
+    if not names:
+        return ""
+    *first, last = names
     words = _WORDS[language]
+    listed = f"{', '.join(first)} {words['and']} {last}" if first else last
+    return words["several" if first else "one"].format(names=listed)
+
+
+def _main(language: str, found: Findings, device: str, at: datetime) -> str:
+    words, kind, lead = _WORDS[language], found.kind, found.sensors[0]
     name = human_name(lead.name, language)
-    if language == "pt" and not name.startswith("“"):
-        name = f"a {name}"
-    if language == "en" and name.startswith("“"):
-        words = {key: text.replace("the {name}", "{name}") for key, text in words.items()}
+    if not name.startswith("“"):
+        name = f"{words['article']} {name}".capitalize()
+    since = words["since_one" if at.hour in {0, 1} else "since"].format(at=f"{at:%H:%M}")
     ratio = lead.ratio if kind is Kind.ROUGHNESS else None if kind is Kind.JUMP else ratio_of(lead)
     if ratio is not None:
         key = "rough" if kind is Kind.ROUGHNESS else "ratio"
-        return words[key].format(at=at, name=name, device=device, times=_number(ratio, language))
+        return words[key].format(name=name, device=device, times=_number(ratio, language), since=since)
     rose = lead.seen >= lead.expected
     key = ("risen" if rose else "fallen") if kind is Kind.JUMP else ("above" if rose else "below")
     amount = _number(abs(lead.seen - lead.expected), language) + (f"\N{NO-BREAK SPACE}{lead.unit}" if lead.unit else "")
-    return words[key].format(at=at, name=name, device=device, amount=amount)
+    return words[key].format(name=name, device=device, amount=amount, since=since)
 
 
 def _number(value: float, language: str) -> str:

@@ -19,6 +19,7 @@ from contract.errors import RondaError
 from edge.clock import Clock, SystemClock
 from edge.demo import DemoPump
 from edge.device import Device, last_will
+from edge.duty import DutyPump
 from edge.flash import Flash
 from edge.live import LivePump
 from edge.member import FleetFileError, Member, read_fleet
@@ -143,7 +144,8 @@ class Fleet:
 
 def power_up(member: Member, bus: Bus, path: Path, clock: Clock) -> Device:
     """The member's device with a new boot."""
-    flash, pump, boot = Flash(path), Pump(member.own_seed), new_boot()
+    flash, boot = Flash(path), new_boot()
+    pump = DutyPump(member.own_seed, member.duty) if member.duty else Pump(member.own_seed)
     role: LivePump | DemoPump
     if member.role == "demo":
         role = DemoPump(

@@ -12,6 +12,7 @@ from contract.errors import ContractError, RondaError
 from contract.names import check_device, check_site
 from edge.live import PlannedFault
 from edge.past import HISTORY_ROWS
+from edge.schedule import Pattern
 
 
 class FleetFileError(RondaError):
@@ -22,7 +23,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """One emulated device and its credentials.
 
     `prepare`: a demonstration pump that back-fills its healthy past by itself. `history_rows`: length of that past in
-    seconds. `seed` 0 or more; without one it follows from the name.
+    seconds. `seed` 0 or more; without one it follows from the name. `duty`: how it is run over the week; without one
+    always at rated speed.
     """
 
     site: str
@@ -32,6 +34,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     role: Literal["pump", "demo"] = "pump"
     prepare: bool = False
     seed: int | None = None
+    duty: Pattern | None = None
     history_rows: int = HISTORY_ROWS
     faults: list[PlannedFault] = []
 

@@ -54,8 +54,13 @@ COLUMN = Column()
 
 def as_measured(rows: Rows) -> list[tuple[float, ...]]:
     """What the sensors would say: within their range and rounded to their resolution."""
+    return list(zip(*(column.tolist() for column in rounded(rows).T), strict=True))
+
+
+def rounded(rows: Rows) -> Rows:
+    """The same as an array; what is missing (NaN) stays missing."""
     columns = [
         np.round(np.clip(rows[:, index], metric.low, metric.high), decimals)
         for index, (metric, decimals) in enumerate(zip(METRICS, DECIMALS, strict=True))
     ]
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+    return np.stack(columns, axis=1)

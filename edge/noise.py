@@ -7,18 +7,59 @@ whose counter is the time, and coloured noise is computed by whole blocks of tim
 
 from __future__ import annotations
 
+import enum
+
 import numpy as np
 from numpy.typing import NDArray
 
 # Seconds per block: long enough that a block costs nothing per second, short enough to make one at once.
 BLOCK = 256
+# Values drawn between two independent ones have on average three quarters of their variance (the mean of
+# w² + (1 − w)² over w = (1 − cos πx) / 2).
+_BETWEEN = 0.75
 
 
-def white(seed: int, block: int, channels: int) -> NDArray[np.float64]:
+class Stream(enum.IntEnum):
+    """What chance decides about one machine; what one of them draws never moves another."""
+
+    SENSORS = 0
+    CHARACTER = 1
+    SCHEDULE = 2
+    DEMAND = 3
+    GRID = 4
+    WEATHER = 5
+    FLOOR = 6
+    LINK = 7
+    ARRIVAL = 8
+
+
+def chance(seed: int, stream: Stream, counter: int = 0) -> np.random.Generator:
+    """Chance for one stream of one machine (`seed` below 2^63) at one count, such as a block or a day."""
+    # The count stands in the second word of Philox' counter, so that drawing (which counts in the first) never meets
+    # another; the stream stands in the upper half of its key.
+    return np.random.Generator(np.random.Philox(key=seed + (stream << 64), counter=[0, counter, 0, 0]))
+
+
+def white(seed: int, block: int, channels: int, stream: Stream = Stream.SENSORS) -> NDArray[np.float64]:
     """Independent standard normal values, shape (BLOCK, channels), of the `block`-th 256 seconds since 1970."""
-    # The block stands in the counter's second word, so that drawing (which counts in the first) never meets another.
-    generator = np.random.Generator(np.random.Philox(key=seed, counter=[0, block, 0, 0]))
-    return generator.standard_normal((BLOCK, channels))
+    return chance(seed, stream, block).standard_normal((BLOCK, channels))
+
+
+def stretch(seed: int, stream: Stream, first_s: int, count: int, channels: int) -> NDArray[np.float64]:
+    """White noise of the `count` seconds from `first_s`, shape (count, channels)."""
+    blocks = range(first_s // BLOCK, (first_s + count - 1) // BLOCK + 1)
+    whole = np.concatenate([white(seed, block, channels, stream) for block in blocks])
+    return whole[first_s % BLOCK : first_s % BLOCK + count]
+
+
+def wander(seed: int, stream: Stream, at_s: NDArray[np.float64], every_s: float) -> NDArray[np.float64]:
+    """Slow noise of unit variance: a new independent value every `every_s` seconds, and a smooth way between two."""
+    knot = np.floor(at_s / every_s).astype(np.int64)
+    first, last = int(knot[0]) // BLOCK, (int(knot[-1]) + 1) // BLOCK
+    values = np.concatenate([white(seed, block, 1, stream)[:, 0] for block in range(first, last + 1)])
+    way = 0.5 - 0.5 * np.cos(np.pi * (at_s / every_s - knot))
+    here = knot - first * BLOCK
+    return np.asarray((values[here] * (1.0 - way) + values[here + 1] * way) / np.sqrt(_BETWEEN))
 
 
 def coloured(before: NDArray[np.float64], now: NDArray[np.float64], tau_s: float) -> NDArray[np.float64]:

@@ -64,6 +64,19 @@ _UNSTEADY_VIBRATION, _UNSTEADY_FLOW, _UNSTEADY_PRESSURE, _UNSTEADY_CURRENT = ran
 _CHANNELS = 16
 
 
+class Course(NamedTuple):
+    """How the machine is run, second by second; each signal has one entry per row asked for.
+
+    `speed`: share of the rated speed. `load`: what the process takes, as a share of the flow at that speed. `starting`:
+    the slip of a motor started direct on line, 1 at standstill. `warmth`: share of the motor's own heat.
+    """
+
+    speed: Signal
+    load: Signal
+    starting: Signal
+    warmth: Signal
+
+
 class _Air(NamedTuple):
     """One block of what varies around a healthy pump; each signal has BLOCK entries."""
 
@@ -91,6 +104,13 @@ class _Effects:
             self.speed *= stop.speed(at_s)
             self.starting += stop.starting(at_s)
             self.heat_k -= OWN_HEAT_K * stop.cooling(at_s, MOTOR_TAU_S)
+
+    def follow(self, course: Course) -> None:
+        """Run the machine so, on top of what happens to it."""
+        self.flow_share *= course.load
+        self.speed *= course.speed
+        self.starting += course.starting
+        self.heat_k += OWN_HEAT_K * (course.warmth - 1.0)
 
     def _add(self, fault: Fault, at_s: Seconds) -> None:
         sign, severity = SIGNATURES[fault.kind], fault.severity(at_s)
@@ -127,18 +147,20 @@ class Pump:
 
     def rows(self, first_s: int, count: int, faults: Sequence[Fault] = (), stops: Sequence[Stop] = ()) -> Rows:
         """The same before the sensors round it, shape (count, 8)."""
-        last = first_s + count
-        parts = [
-            self._slice(block, max(first_s, block * BLOCK), min(last, (block + 1) * BLOCK), faults, stops)
-            for block in range(first_s // BLOCK, (last - 1) // BLOCK + 1)
-        ]
-        return np.concatenate(parts)
+        return self._rows(first_s, count, faults, stops)
 
-    def _slice(self, block: int, first_s: int, last_s: int, faults: Sequence[Fault], stops: Sequence[Stop]) -> Rows:
-        part = slice(first_s - block * BLOCK, last_s - block * BLOCK)
-        at_s = np.arange(first_s, last_s, dtype=np.float64)
-        air = _Air(*(signal[part] for signal in self._block(block)))
-        return self._sensors(at_s, air, _Effects(at_s, faults, stops))
+    def _rows(
+        self, first_s: int, count: int, faults: Sequence[Fault], stops: Sequence[Stop], course: Course | None = None
+    ) -> Rows:
+        """Whole blocks of air, then all seconds at once; without a `course` at rated speed and full heat."""
+        blocks = [self._block(block) for block in range(first_s // BLOCK, (first_s + count - 1) // BLOCK + 1)]
+        part = slice(first_s % BLOCK, first_s % BLOCK + count)
+        air = _Air(*(np.concatenate(signals)[part] for signals in zip(*blocks, strict=True)))
+        at_s = np.arange(first_s, first_s + count, dtype=np.float64)
+        effects = _Effects(at_s, faults, stops)
+        if course:
+            effects.follow(course)
+        return self._sensors(at_s, air, effects)
 
     def _make_block(self, block: int) -> _Air:
         before, now = white(self._seed, block - 1, _CHANNELS), white(self._seed, block, _CHANNELS)

@@ -69,3 +69,18 @@ SIGNATURES: Mapping[FaultKind, Signature] = {
     # its end, and draws some percent more as its windings' resistance rises (0.39 % per K for copper) and its slip too.
     FaultKind.OVERHEATING: Signature(motor_heat_k=55.0, lost_power=-0.03),
 }
+
+# The sensors at which a technician would look first (names as in `edge.metrics`): an alarm that names one of them first
+# is right. Each is moved by the fault itself and not only by what follows from it.
+LOOK_FIRST: Mapping[FaultKind, frozenset[str]] = {
+    # 1× turns on both bearings.
+    FaultKind.IMBALANCE: frozenset({"vibration_de_rms_g", "vibration_nde_rms_g"}),
+    # The damaged bearing shakes; the other one only hears it, and the heat comes later and has other causes too.
+    FaultKind.BEARING_WEAR: frozenset({"vibration_de_rms_g"}),
+    # Lost head and flow, and bubbles that collapse at both bearings. The lighter current is a consequence.
+    FaultKind.CAVITATION: frozenset({"pressure_bar", "flow_lpm", "vibration_de_rms_g", "vibration_nde_rms_g"}),
+    # The duty point moves along the curve, and flow, pressure and power are its coordinates.
+    FaultKind.BLOCKED_VALVE: frozenset({"flow_lpm", "pressure_bar", "current_a"}),
+    # Some percent of current may have many causes; a hot winding is looked for at the winding.
+    FaultKind.OVERHEATING: frozenset({"motor_temperature_c"}),
+}

@@ -11,7 +11,7 @@ from detection.episode import Phase
 from detection.explain import Findings, Scene, findings
 from detection.model import Model
 from detection.questions import Questions
-from detection.rows import Floats, Ints, scaled
+from detection.rows import STEPS, Floats, Ints, scaled
 from edge.metrics import NAMES
 
 # As many rows as the detector itself remembers.
@@ -27,16 +27,17 @@ def alarms(model: Model, times: Ints, values: Floats) -> list[tuple[int, Finding
 def findings_at(model: Model, times: Ints, values: Floats, rows: Sequence[int], *, limit: float) -> list[Findings]:
     """What there is to say at each of `rows` whose score is above `limit` (1: would alarm; 0: whatever it is).
 
-    Judged against the level that was learned; unlike in `alarms`, nothing has to last and nothing is followed.
+    Judged against the level that was learned, at the slowest operating point; unlike in `alarms`, nothing has to last
+    and nothing is followed.
     """
-    questions = Questions(model)
+    normal = next(filter(None, model.normals))
+    questions = Questions(normal, model.settings.window)
     steps = scaled(values, np.asarray(model.centre), np.asarray(model.deviation))
-    learned = np.zeros(len(model.metrics), dtype=np.int64)
-    scores = questions.scores(steps, len(steps), 0, [learned])
+    learned = np.rint(np.asarray(normal.centre) * STEPS).astype(np.int64)
+    scores = questions.scores(steps, len(steps), 0, 0, [learned])
     out = []
     for row in rows:
         if scores[row] > limit:
-            seen = slice(max(0, row + 1 - _REMEMBERED), row + 1)
-            scene = Scene(steps[seen], times[seen], min(row + 1, _REMEMBERED), learned)
-            out.append(findings(model, questions, scene, {}))
+            seen, fresh = slice(max(0, row + 1 - _REMEMBERED), row + 1), min(row + 1, _REMEMBERED)
+            out.append(findings(model, questions, Scene(steps[seen], times[seen], fresh, fresh, learned), {}))
     return out

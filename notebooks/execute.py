@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from notebooks.sources import ROOT
 
@@ -32,15 +33,18 @@ def execute(name: str, output: Path, parameters: Mapping[str, object]) -> Path:
     # The debugger warns about frozen modules on every start; nobody debugs here.
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     executed = output / f"{name}.ipynb"
-    papermill.execute_notebook(
-        str(FOLDER / f"{name}.ipynb"),
-        str(executed),
-        parameters=dict(parameters) | {"output": str(output)},
-        kernel_name="python3",
-        cwd=str(ROOT),
-        # Over sockets of this user instead of ports that everybody on the machine can reach.
-        config=Config({"KernelManager": {"transport": "ipc"}}),
-        progress_bar=False,
-        execution_timeout=_CELL_S,
-    )
+    with TemporaryDirectory(prefix="ronda-kernel-") as sockets:
+        # Over sockets of this user instead of ports that everybody on the machine can reach; in a folder of their own,
+        # or two notebooks that run at once would find each other's.
+        over = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}})
+        papermill.execute_notebook(
+            str(FOLDER / f"{name}.ipynb"),
+            str(executed),
+            parameters=dict(parameters) | {"output": str(output)},
+            kernel_name="python3",
+            cwd=str(ROOT),
+            config=over,
+            progress_bar=False,
+            execution_timeout=_CELL_S,
+        )
     return executed

@@ -17,7 +17,7 @@ from notebooks.sources import ROOT, sha256
 
 EXPERIMENT = "ronda-notebooks"
 RESULTS = "results.json"
-_VERSIONS = ("ronda", "numpy", "scikit-learn", "pandas", "matplotlib", "mlflow")
+_VERSIONS = ("ronda", "numpy", "scikit-learn", "lightgbm", "pandas", "matplotlib", "mlflow")
 # No telemetry, no progress bars, no search for a git binary: a notebook in a test has no network and no terminal.
 _QUIET = {
     "DO_NOT_TRACK": "true",

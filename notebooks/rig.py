@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -66,14 +67,32 @@ def recordings(folder: Path) -> list[Recording]:
     return [_read(name, file) for name, file in zip(FAULTS, files(folder), strict=True)]
 
 
+def healthy_file(folder: Path) -> Path:
+    """The rig's healthy run, which has no labels since it needs none."""
+    return data_file(folder, "skab/anomaly-free/anomaly-free.csv")
+
+
+def healthy_recording(folder: Path) -> tuple[Ints, Floats]:
+    """Times (n) and values (n, 8) of the rig's healthy run, in the order of CHANNELS."""
+    rows = _rows(healthy_file(folder))
+    return _times(rows), _values(rows)
+
+
 def _read(name: str, file: Path) -> Recording:
+    rows = _rows(file)
+    faulty = np.array([float(row["anomaly"]) == 1 for row in rows])
+    return Recording(name, FAULTS[name], _times(rows), _values(rows), faulty)
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
     with file.open(newline="") as lines:
-        rows = list(csv.DictReader(lines, delimiter=";"))
+        return list(csv.DictReader(lines, delimiter=";"))
+
+
+def _times(rows: Sequence[dict[str, str]]) -> Ints:
     moments = [datetime.fromisoformat(row["datetime"]).replace(tzinfo=UTC) for row in rows]
-    return Recording(
-        name,
-        FAULTS[name],
-        np.array([round(moment.timestamp() * 1000) for moment in moments], dtype=np.int64),
-        np.array([[float(row[sensor]) for sensor in _SENSORS] for row in rows]),
-        np.array([float(row["anomaly"]) == 1 for row in rows]),
-    )
+    return np.array([round(moment.timestamp() * 1000) for moment in moments], dtype=np.int64)
+
+
+def _values(rows: Sequence[dict[str, str]]) -> Floats:
+    return np.array([[float(row[sensor]) for sensor in _SENSORS] for row in rows])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
@@ -24,13 +23,12 @@ from cloud.storage.database import Database
 from cloud.storage.devices import DeviceStore
 from cloud.storage.hops import HopStore
 from cloud.storage.readings import ReadingStore
-from contract.events import ModelPromotedEvent
 from contract.plausibility import Metric
-from detection.model import Model
 from ronda.journal import NotificationJournal
 from ronda.memory import DetectorMemory
 from ronda.metrics.agents import AgentMetrics, CountingStore
 from ronda.mlflow.tracking import tracking
+from ronda.model_files import ModelFiles
 from ronda.parts import Surroundings, clock_ms
 from ronda.settings import SettingsError
 
@@ -48,7 +46,7 @@ def build(
         "acquisition": lambda: DataAcquisitionAgent(clock_ms),
         "validation": lambda: ValidationAgent(RegisteredDevices(database), clock_ms),
         "anomaly-detection": lambda: AnomalyDetectionAgent(
-            ModelFiles(around),
+            _model_files(around),
             DetectorMemory(database, instance, clock_ms),
             clock_ms,
             zone=ZoneInfo(around.settings.time_zone),
@@ -77,18 +75,11 @@ class RegisteredDevices:
         return await self._store.register_metrics(site, device, metrics, now_ms=int(clock_ms()))
 
 
-class ModelFiles:
-    """Models by their announced address, read beside the event loop."""
-
-    def __init__(self, around: Surroundings) -> None:
-        settings = around.settings
-        self._artifacts = Artifacts(
-            around.runtime.tracking_uri, settings.mlflow_s3_endpoint_url, tracking(settings).login
-        )
-
-    async def load(self, promotion: ModelPromotedEvent) -> Model:
-        """The promoted model. Raises: RondaError when its bytes are not what was promoted."""
-        return await asyncio.to_thread(self._artifacts.load, promotion.artifact_uri, promotion.model.sha256)
+def _model_files(around: Surroundings) -> ModelFiles:
+    settings = around.settings
+    login = tracking(settings).login
+    artifacts = Artifacts(around.runtime.tracking_uri, settings.mlflow_s3_endpoint_url, login)
+    return ModelFiles(artifacts, around.installation.mlflow / "in-force" if around.installation else None)
 
 
 def _notifier(around: Surroundings) -> Notifier:

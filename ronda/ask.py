@@ -82,5 +82,21 @@ async def revoke_device(data: Path, address: str) -> None:
     print(f"{address} may connect no more")
 
 
+async def give_verdict(data: Path, anomaly_id: str, says: str, cause: str | None, comment: str | None) -> None:
+    """Say, or take back, whether an alarm was right; print how its model stands since."""
+    async with as_admin(data) as client:
+        if says == "none":
+            await client.take_back_verdict(anomaly_id)
+            print(f"{anomaly_id}: not judged")
+            return
+        given = await client.give_verdict(anomaly_id, says, cause=cause, comment=comment)
+    precision = given["precision"]
+    print(f"{anomaly_id}: {given['verdict']['verdict']}" + (f", {cause}" if cause else ""))
+    print(
+        f"version {given['verdict']['model_version']} of {given['site']}/{given['device']}: "
+        f"{precision['true']} of {precision['true'] + precision['false']} judged alarms were right"
+    )
+
+
 def _count(value: Any) -> str:
     return "unknown" if value is None else f"{value:,}"

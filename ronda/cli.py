@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from contract.errors import RondaError, TransientError
-from ronda.commands import devices, keeping, looking, preparing, running
+from ronda.commands import devices, keeping, limits, looking, models, preparing, running, trying
 
 # What failed only because something else is away: EX_TEMPFAIL of sysexits.h, which schedulers know.
 TRY_LATER = os.EX_TEMPFAIL
@@ -25,13 +25,15 @@ app = typer.Typer(
 
 Devices publish readings over MQTT; agents validate, judge and explain them; people get one mail with the reason.
 
+Have a recording? `ronda try FILE.csv` learns, finds and explains, without a server.
 Start with `ronda up`, open the address it prints, and press *Simulate Anomaly Ingestion* on the golden-path page.
 Settings are environment variables or a `.env` file: see `.env.example`.
 """,
 )
-for part in (running, looking, keeping):
+for part in (running, looking, keeping, limits, models, trying):
     app.add_typer(part.app)
 app.add_typer(devices.app, name="device")
+app.add_typer(models.model, name="model")
 app.add_typer(preparing.app, name="prepare")
 
 

@@ -131,8 +131,9 @@ class RondaClient:
 
         An anomaly: `{id, site, device, phase, active, severity, score, peak_score, since_ms, raised_at_ms,
         detected_at_ms, cleared_at_ms, since, raised_at, …, sensors: [{name, unit, share, seen, expected, expected_low,
-        expected_high}], sentence: {en, pt}, model: {name, version, run_id}, correlation_id, notification}` where
-        `notification` is the last one, or None.
+        expected_high, ratio}], sentence: {en, pt}, kind, question, cause: {fault, by, candidates, sentence, source},
+        model: {name, version, run_id}, correlation_id, notification, verdict}` where `cause`, `notification` (the last
+        one) and `verdict: {verdict, cause, comment, given_by, given_at_ms, …}` may be None.
         """
         query = {"site": site, "device": device, "phase": phase, "from": since, "to": until}
         return await self._ask("GET", "/anomalies", query | {"limit": limit, "cursor": cursor})
@@ -140,6 +141,41 @@ class RondaClient:
     async def anomaly(self, anomaly_id: str) -> Json:
         """One anomaly with all its `notifications` and its `window: {measured_at_ms, series}`."""
         return await self._ask("GET", f"/anomalies/{_segment(anomaly_id)}")
+
+    async def give_verdict(
+        self, anomaly_id: str, verdict: str, *, cause: str | None = None, comment: str | None = None
+    ) -> Json:
+        """`{anomaly_id, site, device, verdict: {…}, precision: {true, false, planned, share}}` of the alarm's model.
+
+        `verdict` is `true`, `false` or `planned`; `cause` names the fault that was found.
+        """
+        body = msgspec.json.encode({"verdict": verdict, "cause": cause, "comment": comment})
+        return await self._ask("POST", f"/anomalies/{_segment(anomaly_id)}/verdict", body=body)
+
+    async def take_back_verdict(self, anomaly_id: str) -> None:
+        """Nobody judged this alarm after all."""
+        await self._ask("DELETE", f"/anomalies/{_segment(anomaly_id)}/verdict")
+
+    async def models(self, site: str | None = None, device: str | None = None) -> Json:
+        """`{items: [model…]}`: those in force and those that wait, or with site and device all of one machine.
+
+        A model: `{site, device, version, name, run_id, status, rows, trained_from_ms, trained_through_ms,
+        created_at_ms, …, exceedance, factor, code_version, data_hash, sha256, excluded, precision: {true, false,
+        planned, share}}`; `status` is one of candidate, champion, retired, refused.
+        """
+        if site is not None and device is not None:
+            return await self._ask("GET", f"/devices/{_segment(site)}/{_segment(device)}/models")
+        return await self._ask("GET", "/models", {"site": site})
+
+    async def promote_model(self, site: str, device: str, version: str, *, force: bool = False) -> Json:
+        """`{site, device, version, name, run_id, promoted_at_ms, promoted_at}`; `force`: against its back-test."""
+        path = f"/devices/{_segment(site)}/{_segment(device)}/models/{_segment(version)}/promote"
+        return await self._ask("POST", path, body=msgspec.json.encode({"force": force}))
+
+    async def roll_back_model(self, site: str, device: str, to: str | None = None) -> Json:
+        """The same, of the version before the one in force or of `to`."""
+        path = f"/devices/{_segment(site)}/{_segment(device)}/models/rollback"
+        return await self._ask("POST", path, body=msgspec.json.encode({"to": to}))
 
     async def readings(
         self,
@@ -178,10 +214,18 @@ class RondaClient:
         """`{items: [device…]}`, worst state first.
 
         A device: `{site, device, origin, state, last_seen_ms, last_seen, metrics: [{name, unit, low, high}], model:
-        {name, version, run_id, trained_through_ms, promoted_at_ms} | None, anomaly_id | None, created_at_ms}`; `state`
-        is one of learning, healthy, warning, critical, no_data.
+        {name, version, run_id, trained_through_ms, promoted_at_ms} | None, anomaly_id | None, created_at_ms, machine:
+        {state, maturity, regime, sensors, remaining, measured_at_ms} | None, drifting: [channel…]}`; `state` is one of
+        learning, healthy, off, warning, critical, no_data.
         """
         return await self._ask("GET", "/devices", {"site": site, "origin": origin})
+
+    async def drift(self, site: str, device: str, *, limit: int | None = None) -> Json:
+        """`{items: [{from_ms, through_ms, readings, version, channels: [{name, psi, ks, p_value, drifted}]}]}`.
+
+        An item is an hour in which the machine's inputs were compared with what its model learned from, newest first.
+        """
+        return await self._ask("GET", f"/devices/{_segment(site)}/{_segment(device)}/drift", {"limit": limit})
 
     async def add_device(
         self,
@@ -201,6 +245,18 @@ class RondaClient:
     async def revoke_device(self, site: str, device: str) -> None:
         """Take the device's credentials away; what it stored stays."""
         await self._ask("DELETE", f"/devices/{_segment(site)}/{_segment(device)}")
+
+    async def limits(self, site: str, device: str) -> Json:
+        """`{items: [{metric, unit, low, high, severity, source, label: {en, pt}, class}]}`; `class` of a standard's."""
+        return await self._ask("GET", f"/devices/{_segment(site)}/{_segment(device)}/limits")
+
+    async def set_limits(self, site: str, device: str, limits: Iterable[Mapping[str, Any]]) -> Json:
+        """The same, of these limits and no others: each `{metric, low, high, severity, label}`, at least one bound.
+
+        Or `{"iso20816": {"metric": …, "class": "group2-rigid"}}` for the zones of a class of machines.
+        """
+        body = msgspec.json.encode([dict(limit) for limit in limits])
+        return await self._ask("PUT", f"/devices/{_segment(site)}/{_segment(device)}/limits", body=body)
 
     async def ledger(self, *, site: str | None = None, device: str | None = None) -> Json:
         """`{items: [{site, device, counted, sent, stored, rejected, pending, lost, unnumbered}]}`.

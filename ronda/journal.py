@@ -8,7 +8,7 @@ from cloud.notifications.decision import LastSent
 from cloud.storage.database import Database
 from cloud.storage.notifications import NotificationStore
 from contract.codec import decode_events
-from contract.events import AnomalyDetectedEvent, NotificationSentEvent
+from contract.events import AnomalyDetectedEvent, ModelRefusedEvent, NotificationSentEvent
 
 
 class NotificationJournal:
@@ -30,7 +30,11 @@ class NotificationJournal:
             sent_at_ms=last.sent_at_ms,
         )
 
-    async def is_decided(self, event: AnomalyDetectedEvent) -> bool:
+    async def refusal_told_ms(self, site: str, device: str) -> int | None:
+        """When people were last told of a refused model of this device."""
+        return await self._store.refusal_told_ms(site, device)
+
+    async def is_decided(self, event: AnomalyDetectedEvent | ModelRefusedEvent) -> bool:
         """Was this very event delivered or held back before?"""
         return await self._store.is_decided(event)
 
@@ -43,6 +47,11 @@ class NotificationJournal:
         """Keep the receipts and that they are to be published."""
         for receipt in receipts:
             await self._store.record(receipt, event, now_ms=int(self._clock_ms()))
+
+    async def record_refusal(self, refusal: ModelRefusedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
+        """The same for those about a refused model."""
+        for receipt in receipts:
+            await self._store.record_refusal(receipt, refusal, now_ms=int(self._clock_ms()))
 
     async def unpublished(self) -> Sequence[NotificationSentEvent]:
         """Receipts that were kept and perhaps never published."""

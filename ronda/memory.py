@@ -4,19 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import TypeVar
 
-from cloud.agents.anomaly_detection import Snapshot
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from cloud.agents.assets import Position
+from cloud.agents.detection_ports import Kept, Published, Snapshot
+from cloud.agents.fault_names import ClassifierRef
 from cloud.storage.anomalies import AnomalyStore
+from cloud.storage.classifiers import ClassifierStore
 from cloud.storage.database import Database
 from cloud.storage.detector_states import DetectorState, DetectorStateStore
 from cloud.storage.devices import DeviceStore
+from cloud.storage.input_drifts import save_hours
+from cloud.storage.limits import LimitStore
+from cloud.storage.machine_states import save_states
+from cloud.storage.model_refusals import add_refusal
+from cloud.storage.model_versions import ModelVersionStore
+from cloud.storage.outbox import Outbox
 from cloud.storage.promotions import PromotionStore
 from cloud.storage.reading_blocks import Position as Place
 from cloud.storage.reading_blocks import ReadingBlock
 from cloud.storage.readings import ReadingStore
+from cloud.storage.shadow_scores import ShadowScore, save_scores
 from contract.codec import decode_events
-from contract.events import AnomalyDetectedEvent, ModelPromotedEvent, Readings
+from contract.events import (
+    AnomalyDetectedEvent,
+    InputDriftedEvent,
+    ModelPromotedEvent,
+    ModelRefusedEvent,
+    Readings,
+)
+from detection.limits import Limit
+
+E = TypeVar("E", AnomalyDetectedEvent, InputDriftedEvent, ModelRefusedEvent)
 
 
 class DetectorMemory:
@@ -25,8 +47,13 @@ class DetectorMemory:
     def __init__(self, database: Database, instance: str, clock_ms: Callable[[], float]) -> None:
         self._readings = ReadingStore(database)
         self._anomalies = AnomalyStore(database)
+        self._drifts = Outbox(database, InputDriftedEvent)
+        self._refusals = Outbox(database, ModelRefusedEvent)
         self._states = DetectorStateStore(database)
         self._promotions = PromotionStore(database)
+        self._versions = ModelVersionStore(database)
+        self._classifiers = ClassifierStore(database)
+        self._limits = LimitStore(database)
         self._devices = DeviceStore(database)
         self._instance = instance
         self._clock_ms = clock_ms
@@ -34,6 +61,27 @@ class DetectorMemory:
     async def champions(self) -> Sequence[ModelPromotedEvent]:
         """Every machine's model in force."""
         return [promotion.event for promotion in await self._promotions.all_current()]
+
+    async def challengers(self) -> Sequence[ModelPromotedEvent]:
+        """The models that are compared with those in force."""
+        return await self._versions.challengers()
+
+    async def classifiers(self) -> Sequence[ClassifierRef]:
+        """What names the faults of each site that has a classifier."""
+        return [
+            ClassifierRef(
+                site=each.site, name=each.name, version=each.version, sha256=each.sha256, artifact_uri=each.artifact_uri
+            )
+            for each in await self._classifiers.all_current()
+        ]
+
+    async def limits(self) -> Mapping[tuple[str, str], Sequence[Limit]]:
+        """The limits that people and standards set, by (site, device)."""
+        return await self._limits.all()
+
+    async def champions_before(self, site: str, device: str) -> Sequence[ModelPromotedEvent]:
+        """Every model that was ever in force for this machine, the latest promoted first."""
+        return [promotion.event for promotion in await self._promotions.history(site, device)]
 
     async def snapshot(self, site: str, device: str) -> Snapshot | None:
         """Where this machine's detector stood last."""
@@ -46,43 +94,64 @@ class DetectorMemory:
             model_version=kept.model_version,
             position=Position(kept.measured_at_ms, kept.boot, kept.seq),
             state=kept.state,
+            drift=kept.drift,
         )
 
     async def rows_after(self, site: str, device: str, after: Position, limit: int) -> Sequence[Readings]:
         """The next stored readings in event-time order."""
         return list(_blocks(await self._readings.rows_after(site, device, Place(*after), limit=limit)))
 
-    async def keep(self, snapshots: Sequence[Snapshot], events: Sequence[AnomalyDetectedEvent]) -> None:
-        """Both in one transaction, the events also to be published."""
+    async def keep(self, kept: Kept) -> Sequence[str]:
+        """All in one transaction, what is said also to be published. Returns the ids of new refusals."""
         now_ms = int(self._clock_ms())
-        states = [
-            DetectorState(
-                site=snapshot.site,
-                device=snapshot.device,
-                model_version=snapshot.model_version,
-                boot=snapshot.position.boot,
-                seq=snapshot.position.seq,
-                measured_at_ms=snapshot.position.measured_at_ms,
-                state=snapshot.state,
-                instance=self._instance,
-                updated_at_ms=now_ms,
-            )
-            for snapshot in snapshots
-        ]
-        await self._anomalies.apply(events, states, now_ms=now_ms)
+        new: list[str] = []
 
-    async def unpublished(self) -> Sequence[AnomalyDetectedEvent]:
+        async def beside(connection: AsyncConnection) -> None:
+            await save_states(connection, kept.states)
+            await save_hours(connection, kept.hours)
+            await save_scores(connection, [ShadowScore(**msgspec.structs.asdict(tally)) for tally in kept.tallies])
+            for drifted in kept.drifted:
+                await self._drifts.add(connection, drifted, now_ms=now_ms)
+            for refusal in kept.refusals:
+                if await add_refusal(connection, refusal):
+                    await self._refusals.add(connection, refusal, now_ms=now_ms)
+                    new.append(refusal.id)
+
+        states = [self._state(snapshot, now_ms) for snapshot in kept.snapshots]
+        await self._anomalies.apply(kept.anomalies, states, now_ms=now_ms, beside=beside)
+        return new
+
+    def _state(self, snapshot: Snapshot, now_ms: int) -> DetectorState:
+        return DetectorState(
+            site=snapshot.site,
+            device=snapshot.device,
+            model_version=snapshot.model_version,
+            boot=snapshot.position.boot,
+            seq=snapshot.position.seq,
+            measured_at_ms=snapshot.position.measured_at_ms,
+            state=snapshot.state,
+            drift=snapshot.drift,
+            instance=self._instance,
+            updated_at_ms=now_ms,
+        )
+
+    async def unpublished(self) -> Sequence[Published]:
         """Events that were kept and perhaps never published."""
-        waiting = await self._anomalies.outbox.unpublished()
-        return [event for message in waiting for event in decode_events(AnomalyDetectedEvent, message.payload)]
+        anomalies = await _waiting(self._anomalies.outbox, AnomalyDetectedEvent)
+        drifts = await _waiting(self._drifts, InputDriftedEvent)
+        return [*anomalies, *drifts, *await _waiting(self._refusals, ModelRefusedEvent)]
 
-    async def published(self, events: Sequence[AnomalyDetectedEvent]) -> None:
-        """These reached the broker."""
-        await self._anomalies.outbox.mark_published([event.id for event in events], now_ms=int(self._clock_ms()))
+    async def published(self, ids: Sequence[str]) -> None:
+        """The events with these ids reached the broker."""
+        await self._anomalies.outbox.mark_published(ids, now_ms=int(self._clock_ms()))
 
     async def units(self, site: str, device: str) -> Mapping[str, str]:
         """Metric → unit, as registered."""
         return {metric.name: metric.unit for metric in await self._devices.metrics(site, device) or ()}
+
+
+async def _waiting(outbox: Outbox, kind: type[E]) -> list[E]:
+    return [event for message in await outbox.unpublished() for event in decode_events(kind, message.payload)]
 
 
 def _blocks(rows: ReadingBlock) -> Iterator[Readings]:

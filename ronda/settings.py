@@ -94,6 +94,7 @@ class Settings(BaseSettings):
 
     notification_cooldown_s: int = Field(default=600, ge=0)
     learn_rows: int = Field(default=1800, ge=120)
+    model_promotion: Literal["automatic", "manual"] = "automatic"
     metrics_port: int = Field(default=0, ge=0, le=65535)
     metrics_listen: str = "127.0.0.1"
     prometheus_multiproc_dir: Path | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from broker.credentials import SERVICE_PREFIX, Credentials
 from broker.mqtt import MqttBus
 from cloud.api.app import create_api
 from cloud.api.auth import AuthSettings
+from cloud.api.callers import Scope
 from cloud.api.lookups import StoreLookups
 from cloud.api.ports import Parts
 from cloud.api.registration import NoCredentials
@@ -29,11 +30,16 @@ from cloud.storage.database import Database
 from cloud.storage.devices import DeviceStore
 from cloud.storage.ended_tokens import EndedTokenStore
 from cloud.storage.hops import HopStore
+from cloud.storage.limits import LimitStore
+from cloud.storage.model_versions import ModelVersionStore
 from cloud.storage.notifications import NotificationStore
 from cloud.storage.promotions import PromotionStore
 from cloud.storage.quarantine import Quarantine
 from cloud.storage.readings import ReadingStore
 from cloud.storage.users import UserStore
+from cloud.storage.verdicts import VerdictStore
+from contract.codec import encode_events
+from contract.events import ModelPromotedEvent
 from dashboard.app import create_dashboard
 from ronda.client import RondaClient
 from ronda.guards import check_port
@@ -44,9 +50,10 @@ from ronda.processes import until_told_to_stop
 from ronda.settings import SettingsError
 from ronda.tls.listening import listening, material, place_of
 from ronda.tls.serving import server_config
+from ronda.training.force import championship
 
 ADMIN = "admin"
-ADMIN_SCOPES = ("ingest:write", "simulate:write", "data:read", "devices:write")
+ADMIN_SCOPES = tuple(str(scope) for scope in Scope)
 # A broker that has not let a new device in by then has not read its password file.
 _ADMITTED_WITHIN_S = 5.0
 _ASYNCAPI = Path(__file__).parents[1] / "contract" / "generated" / "asyncapi.yaml"
@@ -112,6 +119,10 @@ def application(around: Surroundings, database: Database, bus: MqttBus, mailbox:
             hops=HopStore(database),
             quarantine=Quarantine(database),
             promotions=PromotionStore(database),
+            limits=LimitStore(database),
+            verdicts=VerdictStore(database),
+            model_versions=ModelVersionStore(database),
+            championship=championship(around, database, partial(_announce, bus)),
             lookups=StoreLookups(database),
             mailbox=mailbox,
             agents=around.runtime.agents,
@@ -130,6 +141,11 @@ def application(around: Surroundings, database: Database, bus: MqttBus, mailbox:
     client = RondaClient(around.runtime.base_url, transport=transport)
     create_dashboard(api, client.on_behalf_of, clock_ms=lambda: int(clock_ms()), time_zone=around.settings.time_zone)
     return api
+
+
+async def _announce(bus: MqttBus, events: Sequence[ModelPromotedEvent]) -> None:
+    """Who judges a machine is retained on the bus, for an agent that comes later."""
+    await bus.publish(encode_events(events), retain=True)
 
 
 def _auth(around: Surroundings) -> AuthSettings:

@@ -1,12 +1,20 @@
-"""One judged machine: its detector, up to where it has judged, and whether it must first read what it missed."""
+"""One judged machine: what watches it, up to where it has judged, and whether it must first read what it missed."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from contract.events import ModelPromotedEvent, Readings
+import msgspec
+import numpy as np
+
+from contract.events import ModelPromotedEvent, ModelRef, Readings
 from contract.identity import UNCOUNTED_BOOT
-from detection.detector import Change, Detector
+from detection.change import Change
+from detection.drift_watch import DriftWatch, Flags, Hour
+from detection.episode import Phase
+from detection.kinds import Alarm
+from detection.machine import Machine
+from detection.rows import Floats
 
 
 class Position(NamedTuple):
@@ -17,19 +25,31 @@ class Position(NamedTuple):
     seq: int = -1
 
 
+class Judged(NamedTuple):
+    """What a block led to."""
+
+    changes: list[Change]
+    hours: list[Hour]
+
+
 class Asset:
     """A machine with a model. `behind` names the reading up to which it must catch up from the store, if any."""
 
-    def __init__(self, promotion: ModelPromotedEvent, detector: Detector, position: Position) -> None:
+    def __init__(self, promotion: ModelPromotedEvent, machine: Machine, position: Position, inputs: DriftWatch) -> None:
         self.site = promotion.site
         self.device = promotion.device
-        self.model = promotion.model
-        self.promoted_at_ms = promotion.promoted_at_ms
-        self.detector = detector
+        self.promotion = promotion
+        self.machine = machine
         self.position = position
+        self.inputs = inputs
         self.behind: Position | None = None
         self.changed = True
         self.kept_at_ms = 0.0
+
+    @property
+    def model(self) -> ModelRef:
+        """Which model judges."""
+        return self.promotion.model
 
     def follows(self, block: Readings) -> bool:
         """Is this block the next one: nothing of the same boot, nor the beginning of a new one, left out before it?"""
@@ -46,14 +66,49 @@ class Asset:
         if self.behind is not None and self.position >= self.behind:
             self.behind = None
 
-    def judge(self, block: Readings) -> list[Change]:
-        """Let the detector judge `block`, which skips what is late by its time, and move the position."""
-        changes = self.detector.process(block.measured_at_ms, block.values, block.metrics)
+    def judge(self, block: Readings) -> Judged:
+        """Let the machine's watches judge `block`, which is later than the position, and move the position."""
+        ill = self.machine.active
+        changes = self.machine.process(block.measured_at_ms, block.values, block.metrics)
+        counts = _healthy(self.machine.scores, changes, ill=ill)
+        times, values = np.asarray(block.measured_at_ms), np.asarray(block.values, dtype=np.float64)
+        hours = self.inputs.process(times, values, block.metrics, counts)
         self.position = max(self.position, last_of(block))
         self.changed = True
-        return changes
+        return Judged(changes, hours)
 
 
 def last_of(block: Readings) -> Position:
     """The block's latest reading in event-time order."""
     return max(Position(at, block.boot, seq) for at, seq in zip(block.measured_at_ms, block.seq, strict=True))
+
+
+def not_again(block: Readings, position: Position) -> list[int]:
+    """The rows of `block` without those of the very instant of `position` that were judged already.
+
+    Earlier ones the detector leaves out by itself, by their time alone.
+    """
+    return [
+        row
+        for row, (at, seq) in enumerate(zip(block.measured_at_ms, block.seq, strict=True))
+        if at != position.measured_at_ms or (block.boot, seq) > position[1:]
+    ]
+
+
+def only(block: Readings, rows: list[int]) -> Readings:
+    """A part of a block."""
+    return msgspec.structs.replace(
+        block,
+        seq=[block.seq[row] for row in rows],
+        measured_at_ms=[block.measured_at_ms[row] for row in rows],
+        values=[[column[row] for row in rows] for column in block.values],
+    )
+
+
+def _healthy(scores: Floats, changes: list[Change], *, ill: bool) -> Flags:
+    """Which rows were judged, found within the limit, and not a part of an alarm; `ill`: there was one before them."""
+    alarmed = np.full(len(scores), ill)
+    for change in changes:
+        if change.alarm is Alarm.ANOMALY and change.phase is not Phase.UPDATED:
+            alarmed[change.row :] = change.phase is Phase.RAISED
+    return np.asarray(~alarmed & (scores <= 1))

@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 from cloud.agents.assets import Asset
-from contract.events import AnomalyDetectedEvent, Evidence, Phase, Readings, SensorEvidence, Severity, Window
+from contract.events import (
+    AlarmKind,
+    AnomalyDetectedEvent,
+    Cause,
+    Evidence,
+    Phase,
+    Readings,
+    SensorEvidence,
+    Severity,
+    Window,
+)
 from contract.identity import digest_id
-from detection.detector import Change
+from detection.change import Change
+from detection.classifier import Classifier
 from detection.explain import Explanation
+from detection.naming import cause_of
 
 
-def anomaly_event(asset: Asset, block: Readings, change: Change, now_ms: int) -> AnomalyDetectedEvent:
-    """The event for `change`, found in `block`; the same rows judged again give the same ids."""
+def anomaly_event(
+    asset: Asset,
+    block: Readings,
+    change: Change,
+    now_ms: int,
+    *,
+    classifier: Classifier | None = None,
+    classifier_name: str = "",
+) -> AnomalyDetectedEvent:
+    """The event for `change`, found in `block`; the same rows judged again give the same ids.
+
+    `classifier` is the one of the asset's site, if it has one; `classifier_name` says which, with its version.
+    """
+    kind = AlarmKind(change.alarm)
     return AnomalyDetectedEvent(
         site=asset.site,
         device=asset.device,
-        anomaly_id=digest_id(asset.site, asset.device, change.since_ms),
+        anomaly_id=_anomaly_id(asset, change.since_ms, kind),
+        kind=kind,
         phase=Phase(change.phase),
         severity=Severity(change.severity),
         score=round(change.score, 4),
@@ -26,15 +51,23 @@ def anomaly_event(asset: Asset, block: Readings, change: Change, now_ms: int) ->
         seq=block.seq[change.row],
         correlation_id=block.correlation_id_of(change.row),
         model=asset.model,
-        evidence=_evidence(change.explanation),
+        evidence=_evidence(change.explanation, classifier, classifier_name),
         new_level=change.new_level,
         replayed=block.replayed,
         traced=block.traced,
     )
 
 
-def _evidence(explanation: Explanation) -> Evidence:
+def _anomaly_id(asset: Asset, since_ms: int, kind: AlarmKind) -> str:
+    """One per machine and beginning; of two kinds that begin with the same reading each has its own."""
+    parts = () if kind is AlarmKind.ANOMALY else (kind,)
+    return digest_id(asset.site, asset.device, since_ms, *parts)
+
+
+def _evidence(explanation: Explanation, classifier: Classifier | None, classifier_name: str) -> Evidence:
     return Evidence(
+        question=explanation.kind,
+        cause=_cause(explanation, classifier, classifier_name),
         sensors=[
             SensorEvidence(
                 name=sensor.name,
@@ -44,9 +77,23 @@ def _evidence(explanation: Explanation) -> Evidence:
                 expected=sensor.expected,
                 expected_low=sensor.expected_low,
                 expected_high=sensor.expected_high,
+                ratio=sensor.ratio,
             )
             for sensor in explanation.sensors
         ],
         sentence=dict(explanation.sentence),
         window=Window(measured_at_ms=list(explanation.window_ms), series=dict(explanation.window)),
+    )
+
+
+def _cause(explanation: Explanation, classifier: Classifier | None, classifier_name: str) -> Cause | None:
+    cause = cause_of(explanation, classifier, classifier_name)
+    if cause is None:
+        return None
+    return Cause(
+        fault=cause.fault,
+        by=cause.by,
+        candidates=list(cause.candidates),
+        sentence=dict(cause.sentence),
+        source=cause.source,
     )

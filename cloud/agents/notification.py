@@ -8,7 +8,14 @@ from typing import Protocol
 
 from cloud.agents.agent import Agent, Input
 from cloud.notifications.decision import Decision, LastSent
-from contract.events import AnomalyDetectedEvent, Delivery, Event, HopEvent, NotificationSentEvent
+from contract.events import (
+    AnomalyDetectedEvent,
+    Delivery,
+    Event,
+    HopEvent,
+    ModelRefusedEvent,
+    NotificationSentEvent,
+)
 
 
 class Notifier(Protocol):
@@ -22,6 +29,12 @@ class Notifier(Protocol):
     ) -> Sequence[NotificationSentEvent]:
         """Do as decided: one receipt per channel, delivered, failed or suppressed."""
 
+    def decide_refusal(self, last_told_ms: int | None) -> Decision:
+        """Is a person told of a refused model, given when they last were of this device's?"""
+
+    async def notify_refusal(self, event: ModelRefusedEvent, decision: Decision) -> Sequence[NotificationSentEvent]:
+        """Do as decided, likewise."""
+
 
 class Journal(Protocol):
     """What was sent and what was held back."""
@@ -29,7 +42,10 @@ class Journal(Protocol):
     async def last_sent(self, site: str, device: str) -> LastSent | None:
         """The last message about this device that really went out."""
 
-    async def is_decided(self, event: AnomalyDetectedEvent) -> bool:
+    async def refusal_told_ms(self, site: str, device: str) -> int | None:
+        """When people were last told of a refused model of this device."""
+
+    async def is_decided(self, event: AnomalyDetectedEvent | ModelRefusedEvent) -> bool:
         """Was this very event delivered or held back before? A batch comes again after a failure or a crash."""
 
     async def held_back(self, site: str, device: str) -> int:
@@ -37,6 +53,9 @@ class Journal(Protocol):
 
     async def record(self, event: AnomalyDetectedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
         """Keep the receipts and that they are to be published, in one transaction; repeats change nothing."""
+
+    async def record_refusal(self, refusal: ModelRefusedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
+        """The same for receipts about a refused model."""
 
     async def unpublished(self) -> Sequence[NotificationSentEvent]:
         """Receipts that were kept and perhaps never published, because the process died in between."""
@@ -46,10 +65,10 @@ class Journal(Protocol):
 
 
 class NotificationAgent(Agent):
-    """Decides for each anomaly event whether a person hears of it, sends it, and publishes the receipt."""
+    """Decides for each anomaly event and refused model whether a person hears of it, and publishes the receipt."""
 
     name, partitioned = "notification", False
-    consumes = (AnomalyDetectedEvent,)
+    consumes = (AnomalyDetectedEvent, ModelRefusedEvent)
     produces = (NotificationSentEvent,)
 
     def __init__(
@@ -77,9 +96,9 @@ class NotificationAgent(Agent):
 
     async def handle(self, batch: Sequence[Input]) -> Sequence[Event]:
         """Each device's events in order, the devices beside each other."""
-        by_device: dict[tuple[str, str], list[AnomalyDetectedEvent]] = {}
+        by_device: dict[tuple[str, str], list[AnomalyDetectedEvent | ModelRefusedEvent]] = {}
         for event in batch:
-            if isinstance(event, AnomalyDetectedEvent):
+            if isinstance(event, AnomalyDetectedEvent | ModelRefusedEvent):
                 by_device.setdefault((event.site, event.device), []).append(event)
         work = [self._one_device(events) for events in by_device.values()]
         # Each to its end, so that nobody is still sending when a failure has the batch begun again.
@@ -96,13 +115,23 @@ class NotificationAgent(Agent):
             self._outgoing = []
         return ()
 
-    async def _one_device(self, events: Sequence[AnomalyDetectedEvent]) -> None:
+    async def _one_device(self, events: Sequence[AnomalyDetectedEvent | ModelRefusedEvent]) -> None:
         for event in events:
-            await self._one(event)
+            if await self._journal.is_decided(event):
+                continue
+            if isinstance(event, ModelRefusedEvent):
+                await self._refusal(event)
+            else:
+                await self._anomaly(event)
 
-    async def _one(self, event: AnomalyDetectedEvent) -> None:
-        if await self._journal.is_decided(event):
-            return
+    async def _refusal(self, event: ModelRefusedEvent) -> None:
+        decision = self._notifier.decide_refusal(await self._journal.refusal_told_ms(event.site, event.device))
+        receipts = await self._notifier.notify_refusal(event, decision)
+        await self._journal.record_refusal(event, receipts)
+        self._outgoing += receipts
+        self._done += receipts
+
+    async def _anomaly(self, event: AnomalyDetectedEvent) -> None:
         decision = self._notifier.decide(event, await self._journal.last_sent(event.site, event.device))
         decided = self._hop(event, self.name, "decided", {"reason": str(decision.reason)})
         suppressed = await self._journal.held_back(event.site, event.device) if decision.send else 0

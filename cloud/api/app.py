@@ -39,13 +39,17 @@ from cloud.api.routes import (
     auth,
     devices,
     documents,
+    drift,
     health,
     ingest,
+    limits,
     mails,
+    models,
     readings,
     simulate,
     stream,
     unknown,
+    verdicts,
 )
 from cloud.api.sealing import Seal
 from cloud.api.services import Services
@@ -54,7 +58,22 @@ from contract.codec import decode_events
 from contract.events import ReadingRejectedEvent
 from contract.topics import Channel, DeviceTopic, Stage
 
-_ROUTERS = (auth, ingest, readings, anomalies, devices, simulate, mails, stream, health, documents)
+_ROUTERS = (
+    auth,
+    ingest,
+    readings,
+    anomalies,
+    verdicts,
+    devices,
+    limits,
+    drift,
+    models,
+    simulate,
+    mails,
+    stream,
+    health,
+    documents,
+)
 _ABOUT = "Predictive maintenance from the sensor to the e-mail."
 
 

@@ -18,6 +18,8 @@ class Scope(enum.StrEnum):
     SIMULATE_WRITE = "simulate:write"
     DATA_READ = "data:read"
     DEVICES_WRITE = "devices:write"
+    ALARMS_WRITE = "alarms:write"
+    MODELS_WRITE = "models:write"
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,8 @@ _SCOPES = {
     Scope.SIMULATE_WRITE: "let demo machines fall ill",
     Scope.DATA_READ: "read readings, anomalies, traces and mails",
     Scope.DEVICES_WRITE: "add and revoke devices",
+    Scope.ALARMS_WRITE: "say whether an alarm was right",
+    Scope.MODELS_WRITE: "bring models into force and roll them back",
 }
 # For the documentation; the gate has identified the caller before any route is looked up.
 _password = OAuthFlowPassword(tokenUrl="/api/v1/auth/token", scopes={str(name): text for name, text in _SCOPES.items()})
@@ -73,3 +75,5 @@ Reader = Annotated[Caller, requires(Scope.DATA_READ)]
 Sender = Annotated[Caller, requires(Scope.INGEST_WRITE)]
 Simulator = Annotated[Caller, requires(Scope.SIMULATE_WRITE)]
 Registrar = Annotated[Caller, requires(Scope.DEVICES_WRITE)]
+Judge = Annotated[Caller, requires(Scope.ALARMS_WRITE)]
+Promoter = Annotated[Caller, requires(Scope.MODELS_WRITE)]

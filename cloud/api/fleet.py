@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,7 +18,15 @@ from cloud.storage.anomalies import AnomalyRecord
 from cloud.storage.devices import DeviceRecord as Device
 from cloud.storage.promotions import Promotion
 from cloud.storage.reading_blocks import LastSeen
-from contract.events import Phase, Severity
+from contract.events import (
+    MachineState,
+    MachineStateEvent,
+    Maturity,
+    Phase,
+    Remaining,
+    SensorState,
+    Severity,
+)
 from contract.plausibility import Metric
 
 DEMO = "demo"
@@ -34,6 +43,7 @@ class State(enum.StrEnum):
     NO_DATA = "no_data"
     LEARNING = "learning"
     HEALTHY = "healthy"
+    OFF = "off"
 
 
 _ORDER = {state: place for place, state in enumerate(State)}
@@ -46,8 +56,23 @@ class FleetModel(ModelView, frozen=True, kw_only=True):
     promoted_at_ms: int
 
 
+class MachineView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine does, as its own data tell; `sensors` names only those that cannot be believed.
+
+    `regime` is the operating point while running, from 0; `maturity` says how far the model can be trusted.
+    """
+
+    state: MachineState
+    maturity: Maturity
+    measured_at_ms: int
+    measured_at: str
+    regime: int | None
+    sensors: dict[str, SensorState]
+    remaining: Remaining | None
+
+
 class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
-    """One machine."""
+    """One machine. `machine` is null until something was judged; `drifting`: channels whose readings moved away."""
 
     site: str
     device: str
@@ -59,6 +84,8 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
     model: FleetModel | None
     anomaly_id: str | None
     created_at_ms: int
+    machine: MachineView | None = None
+    drifting: list[str] = []
 
 
 class Demo(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,13 +99,27 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
     heard_at_ms: int | None
 
 
-def state_of(anomaly: AnomalyRecord | None, seen_ms: int | None, *, judged: bool, now_ms: float) -> State:
-    """The one word. An anomaly stays one although the machine fell silent."""
+class _Known(NamedTuple):
+    """What the stores know of all machines."""
+
+    seen: Mapping[Address, LastSeen]
+    newest: Mapping[Address, AnomalyRecord]
+    champions: Mapping[Address, Promotion]
+    machines: Mapping[Address, MachineStateEvent]
+    drifting: Mapping[Address, Sequence[str]]
+
+
+def state_of(
+    anomaly: AnomalyRecord | None, seen_ms: int | None, *, judged: bool, now_ms: float, off: bool = False
+) -> State:
+    """The one word. An anomaly stays one although the machine fell silent or was switched off."""
     if anomaly is not None and _is_active(anomaly):
         return State.CRITICAL if anomaly.severity is Severity.CRITICAL else State.WARNING
     if seen_ms is None or now_ms - seen_ms > SILENT_AFTER_MS:
         return State.NO_DATA
-    return State.HEALTHY if judged else State.LEARNING
+    if not judged:
+        return State.LEARNING
+    return State.OFF if off else State.HEALTHY
 
 
 class Fleet:
@@ -100,13 +141,18 @@ class Fleet:
 
     async def devices(self, site: str | None, origin: str | None) -> list[DeviceView]:
         """Those in service, worst first: by state, by score, then `demo-2` before `demo-10`."""
-        known, seen, newest, champions = await asyncio.gather(
-            self._devices.all(), self._readings.last_seen(), self._lookups.newest_anomalies(), self._champions()
+        devices, seen, newest, champions, machines, drifting = await asyncio.gather(
+            self._devices.all(),
+            self._readings.last_seen(),
+            self._lookups.newest_anomalies(),
+            self._champions(),
+            self._lookups.machine_states(),
+            self._lookups.drifting(),
         )
-        now_ms = self._clock_ms()
-        wanted = [device for device in known if _is_wanted(device, site, origin)]
-        views = [_view(device, seen, newest, champions, now_ms) for device in wanted]
-        return sorted(views, key=lambda view: _worst_first(view, newest))
+        known, now_ms = _Known(seen, newest, champions, machines, drifting), self._clock_ms()
+        wanted = [device for device in devices if _is_wanted(device, site, origin)]
+        views = [_view(device, known, now_ms) for device in wanted]
+        return sorted(views, key=lambda view: _worst_first(view, known.newest))
 
     async def demo_machines(self) -> list[Demo]:
         """Those in service."""
@@ -159,27 +205,37 @@ def _is_wanted(device: Device, site: str | None, origin: str | None) -> bool:
     return in_service and site in (None, device.site) and origin in (None, device.origin)
 
 
-def _view(
-    device: Device,
-    seen: Mapping[Address, LastSeen],
-    newest: Mapping[Address, AnomalyRecord],
-    champions: Mapping[Address, Promotion],
-    now_ms: float,
-) -> DeviceView:
+def _view(device: Device, known: _Known, now_ms: float) -> DeviceView:
     address = _address(device)
-    anomaly, champion, last = newest.get(address), champions.get(address), seen.get(address)
+    anomaly, champion, last = known.newest.get(address), known.champions.get(address), known.seen.get(address)
     seen_ms = None if last is None else last.measured_at_ms
+    machine = known.machines.get(address)
+    off = machine is not None and machine.state is MachineState.OFF
     return DeviceView(
         site=device.site,
         device=device.device,
         origin=device.origin,
-        state=state_of(anomaly, seen_ms, judged=champion is not None, now_ms=now_ms),
+        state=state_of(anomaly, seen_ms, judged=champion is not None, now_ms=now_ms, off=off),
         last_seen_ms=seen_ms,
         last_seen=None if seen_ms is None else iso(seen_ms),
         metrics=device.metrics or [],
         model=None if champion is None else _model(champion),
         anomaly_id=anomaly.anomaly_id if anomaly is not None and _is_active(anomaly) else None,
         created_at_ms=device.created_at_ms,
+        machine=None if machine is None else _machine(machine),
+        drifting=list(known.drifting.get(address, ())),
+    )
+
+
+def _machine(state: MachineStateEvent) -> MachineView:
+    return MachineView(
+        state=state.state,
+        maturity=state.maturity,
+        measured_at_ms=state.measured_at_ms,
+        measured_at=iso(state.measured_at_ms),
+        regime=state.regime,
+        sensors=state.sensors,
+        remaining=state.remaining,
     )
 
 

@@ -55,7 +55,8 @@ class History:
         if record is None:
             return None
         receipts = await self._parts.lookups.notifications_of([anomaly_id])
-        return anomaly_detail(record.event, record.latest, receipts.get(anomaly_id, ()))
+        verdicts = await self._parts.verdicts.of([anomaly_id])
+        return anomaly_detail(record.event, record.latest, receipts.get(anomaly_id, ()), verdicts.get(anomaly_id))
 
     async def trace(self, correlation_id: str) -> Story | None:
         """The story of one id; None when nobody ever heard of it."""
@@ -94,8 +95,16 @@ class History:
     async def _with_receipts(self, records: Sequence[AnomalyRecord]) -> list[AnomalyView]:
         if not records:
             return []
-        receipts = await self._parts.lookups.notifications_of([record.anomaly_id for record in records])
+        ids = [record.anomaly_id for record in records]
+        receipts, verdicts = await asyncio.gather(
+            self._parts.lookups.notifications_of(ids), self._parts.verdicts.of(ids)
+        )
         return [
-            anomaly_view(record.event, record.latest, last_notification(receipts.get(record.anomaly_id, ())))
+            anomaly_view(
+                record.event,
+                record.latest,
+                last_notification(receipts.get(record.anomaly_id, ())),
+                verdicts.get(record.anomaly_id),
+            )
             for record in records
         ]

@@ -10,7 +10,7 @@ from typing import Self
 from broker.bus import Bus, Message
 from cloud.api.background import Background
 from contract.access import Party
-from contract.topics import AgentTopic, ChainTopic, Channel, DeviceTopic, Stage
+from contract.topics import AgentTopic, ChainTopic, Channel, DeviceTopic, ModelTopic, Stage
 
 log = logging.getLogger("ronda.api.listener")
 
@@ -39,6 +39,7 @@ def party(name: str = "web") -> Party:
         DeviceTopic.filter(Channel.TELEMETRY),
         DeviceTopic.filter(Channel.COMMAND),
         ChainTopic.filter(Stage.TRACE),
+        ModelTopic.filter(),
     ]
     return Party(name=name, writes=writes, reads=[*reads, AgentTopic.filter()])
 

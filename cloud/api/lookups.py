@@ -7,12 +7,15 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Row, Select, func, select, text
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from cloud.api.ports import Address, AnomalyFilter, Key
 from cloud.storage.anomalies import AnomalyRecord
 from cloud.storage.database import Database
-from cloud.storage.tables import Anomaly, DetectorState, Notification
-from contract.events import NotificationSentEvent, Phase
+from cloud.storage.input_drifts import InputDriftStore
+from cloud.storage.machine_states import MachineStateStore
+from cloud.storage.tables import Anomaly, DetectorState, InputDrift, Notification
+from contract.events import InputDriftedEvent, MachineStateEvent, NotificationSentEvent, Phase
 
 # One round trip however many readings a client waits for. The metrics give the stored values their names.
 _STORED = text("""
@@ -61,6 +64,23 @@ class StoreLookups:
         last = select(func.max(Anomaly.serial)).group_by(Anomaly.site, Anomaly.device)
         rows = await self._rows(select(Anomaly.__table__).where(Anomaly.serial.in_(last)))
         return {(row.site, row.device): _record(row) for row in rows}
+
+    async def machine_states(self) -> Mapping[Address, MachineStateEvent]:
+        """How each machine is, of which something was said."""
+        return {(state.site, state.device): state for state in await MachineStateStore(self._database).all()}
+
+    async def drifting(self) -> Mapping[Address, Sequence[str]]:
+        """The channels of each machine that drifted in the last hour that was compared."""
+        newest = select(InputDrift.event).ext(distinct_on(InputDrift.site, InputDrift.device))
+        newest = newest.order_by(InputDrift.site, InputDrift.device, InputDrift.through_ms.desc())
+        hours = [msgspec.convert(event, InputDriftedEvent) for (event,) in await self._rows(newest)]
+        return {
+            (hour.site, hour.device): [channel.name for channel in hour.channels if channel.drifted] for hour in hours
+        }
+
+    async def drift(self, site: str, device: str, limit: int) -> Sequence[InputDriftedEvent]:
+        """The last hours of one machine whose inputs were compared, newest first."""
+        return await InputDriftStore(self._database).newest(site, device, limit=limit)
 
     async def notifications_of(self, anomaly_ids: Sequence[str]) -> Mapping[str, Sequence[NotificationSentEvent]]:
         """The receipts of each anomaly, oldest first."""

@@ -14,11 +14,14 @@ from cloud.api.auth import AuthSettings
 from cloud.notifications.mailbox import Mail, Summary
 from cloud.storage.anomalies import AnomalyRecord
 from cloud.storage.devices import DeviceRecord as Device
+from cloud.storage.model_versions import ModelVersion
 from cloud.storage.promotions import Promotion
 from cloud.storage.quarantine import Rejection
 from cloud.storage.reading_blocks import LastSeen, Ledger, ReadingBlock, ReadingRow
-from contract.events import HopEvent, NotificationSentEvent
+from cloud.storage.verdicts import Precision, Verdict
+from contract.events import HopEvent, InputDriftedEvent, MachineStateEvent, NotificationSentEvent
 from contract.plausibility import Metric
+from detection.limit import Limit
 
 Address = tuple[str, str]
 # (user, password) → once the broker lets this device connect; a broker may take a moment to read its password file.
@@ -151,6 +154,54 @@ class Promotions(Protocol):
         """The champions."""
 
 
+class DeviceLimits(Protocol):
+    """The fixed limits of machines (`cloud.storage.limits.LimitStore`)."""
+
+    async def of(self, site: str, device: str) -> Sequence[Limit]:
+        """One machine's, by metric, warnings first."""
+
+    async def replace(self, site: str, device: str, limits: Sequence[Limit]) -> None:
+        """These and no others from now on."""
+
+
+class Verdicts(Protocol):
+    """What people say of alarms (`cloud.storage.verdicts.VerdictStore`)."""
+
+    async def give(self, verdict: Verdict) -> None:
+        """Keep it, over an earlier one about the same alarm."""
+
+    async def take_back(self, anomaly_id: str) -> bool:
+        """Was there one?"""
+
+    async def of(self, anomaly_ids: Sequence[str]) -> Mapping[str, Verdict]:
+        """By the alarms' ids."""
+
+    async def precision(
+        self, site: str | None = None, device: str | None = None
+    ) -> Mapping[tuple[str, str, str], Precision]:
+        """Per site, device and version."""
+
+
+class ModelVersions(Protocol):
+    """Every model that was fitted (`cloud.storage.model_versions.ModelVersionStore`)."""
+
+    async def history(self, site: str, device: str) -> Sequence[ModelVersion]:
+        """Of one machine, newest first."""
+
+    async def in_question(self, site: str | None = None) -> Sequence[ModelVersion]:
+        """Those in force and those that wait, by machine."""
+
+
+class Championship(Protocol):
+    """What moves models in and out of force (`cloud.models.championship.Championship`)."""
+
+    async def promote(self, site: str, device: str, version: str, *, force: bool = False) -> Promotion:
+        """Bring this version into force. Raises: UnknownModelError, RefusedModelError."""
+
+    async def rollback(self, site: str, device: str, to: str | None = None) -> Promotion:
+        """Go back. Raises: UnknownModelError, RefusedModelError."""
+
+
 class AnomalyFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which anomalies: None means any. `phase` also takes `active`; times are those of raising; `before`: a serial."""
 
@@ -181,6 +232,15 @@ class Lookups(Protocol):
 
     async def newest_anomalies(self) -> Mapping[Address, AnomalyRecord]:
         """Each device's last one."""
+
+    async def machine_states(self) -> Mapping[Address, MachineStateEvent]:
+        """How each machine is, of which something was said."""
+
+    async def drifting(self) -> Mapping[Address, Sequence[str]]:
+        """The channels of each machine that drifted in the last hour that was compared."""
+
+    async def drift(self, site: str, device: str, limit: int) -> Sequence[InputDriftedEvent]:
+        """The last hours of one machine whose inputs were compared, newest first."""
 
     async def notifications_of(self, anomaly_ids: Sequence[str]) -> Mapping[str, Sequence[NotificationSentEvent]]:
         """The receipts of each anomaly, oldest first."""
@@ -236,6 +296,10 @@ class Parts:
     hops: Hops
     quarantine: Quarantine
     promotions: Promotions
+    limits: DeviceLimits
+    verdicts: Verdicts
+    model_versions: ModelVersions
+    championship: Championship
     lookups: Lookups
     mailbox: Mailbox | None
     agents: Sequence[str]

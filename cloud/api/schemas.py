@@ -14,10 +14,13 @@ from cloud.api.fleet import DeviceView
 from cloud.api.history import AnomalyPage
 from cloud.api.idempotency import HEADER as KEY_HEADER
 from cloud.api.idempotency import REPLAYED
+from cloud.api.limiting import LimitPage
+from cloud.api.model_views import InForce, Judged, ModelPage
 from cloud.api.paging import ReadingPage
 from cloud.api.problems import MEDIA_TYPE
 from cloud.api.readiness import Ready
 from cloud.api.recorder import PROBES
+from cloud.api.routes.drift import DriftPage
 from cloud.api.story import Story
 from cloud.api.views import AnomalyDetail
 from cloud.storage.reading_blocks import Ledger
@@ -65,7 +68,15 @@ _ANSWERS: dict[tuple[str, str, str], tuple[type, ...]] = {
     ("/api/v1/trace/{correlation_id}", "get", "200"): (Story,),
     ("/api/v1/readings", "get", "200"): (ReadingPage, Chart),
     ("/api/v1/devices", "get", "200"): (Devices,),
+    ("/api/v1/devices/{site}/{device}/drift", "get", "200"): (DriftPage,),
     ("/api/v1/ledger", "get", "200"): (Accounts,),
+    ("/api/v1/devices/{site}/{device}/limits", "get", "200"): (LimitPage,),
+    ("/api/v1/devices/{site}/{device}/limits", "put", "200"): (LimitPage,),
+    ("/api/v1/anomalies/{anomaly_id}/verdict", "post", "200"): (Judged,),
+    ("/api/v1/models", "get", "200"): (ModelPage,),
+    ("/api/v1/devices/{site}/{device}/models", "get", "200"): (ModelPage,),
+    ("/api/v1/devices/{site}/{device}/models/{version}/promote", "post", "200"): (InForce,),
+    ("/api/v1/devices/{site}/{device}/models/rollback", "post", "200"): (InForce,),
     ("/readyz", "get", "200"): (Ready,),
 }
 

@@ -8,8 +8,11 @@ import msgspec
 
 from cloud.api.times import iso
 from cloud.storage.reading_blocks import ReadingBlock
+from cloud.storage.verdicts import Judgement, Verdict
 from contract.events import (
+    AlarmKind,
     AnomalyDetectedEvent,
+    Cause,
     Delivery,
     HopEvent,
     NotificationSentEvent,
@@ -49,8 +52,23 @@ class NotificationView(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: str
 
 
+class VerdictView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person says of an alarm: `true`, `false` or `planned` work; `cause` is the fault that was found."""
+
+    verdict: Judgement
+    cause: str | None
+    comment: str | None
+    given_by: str
+    given_at_ms: int
+    given_at: str
+    model_version: str
+
+
 class AnomalyView(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine outside its normal state. `sensors` by contribution, largest first; `sentence` by language."""
+    """A machine outside its normal state. `sensors` by contribution, largest first; `sentence` by language.
+
+    `question` is what was answered with yes; `cause` is what it looks like, a help beside the evidence.
+    """
 
     id: str
     site: str
@@ -72,9 +90,13 @@ class AnomalyView(msgspec.Struct, frozen=True, kw_only=True):
     sentence: dict[str, str]
     model: ModelView
     correlation_id: str
+    kind: AlarmKind = AlarmKind.ANOMALY
+    question: str = "level"
+    cause: Cause | None = None
     new_level: bool = False
     replayed: bool = False
     notification: NotificationView | None = None
+    verdict: VerdictView | None = None
 
 
 class AnomalyDetail(AnomalyView, frozen=True, kw_only=True):
@@ -117,6 +139,7 @@ def anomaly_view(
     raised: AnomalyDetectedEvent,
     latest: AnomalyDetectedEvent,
     notification: NotificationView | None = None,
+    verdict: Verdict | None = None,
 ) -> AnomalyView:
     """An anomaly as it stands, with the evidence frozen when it was raised."""
     cleared_at_ms = latest.measured_at_ms if latest.phase is Phase.CLEARED else None
@@ -141,17 +164,37 @@ def anomaly_view(
         sentence=raised.evidence.sentence,
         model=ModelView(name=raised.model.name, version=raised.model.version, run_id=raised.model.run_id),
         correlation_id=raised.correlation_id,
+        kind=raised.kind,
+        question=raised.evidence.question,
+        cause=raised.evidence.cause,
         new_level=latest.new_level,
         replayed=raised.replayed,
         notification=notification,
+        verdict=None if verdict is None else verdict_view(verdict),
+    )
+
+
+def verdict_view(verdict: Verdict) -> VerdictView:
+    """A verdict."""
+    return VerdictView(
+        verdict=verdict.verdict,
+        cause=verdict.cause,
+        comment=verdict.comment,
+        given_by=verdict.given_by,
+        given_at_ms=verdict.given_at_ms,
+        given_at=iso(verdict.given_at_ms),
+        model_version=verdict.model_version,
     )
 
 
 def anomaly_detail(
-    raised: AnomalyDetectedEvent, latest: AnomalyDetectedEvent, receipts: Sequence[NotificationSentEvent]
+    raised: AnomalyDetectedEvent,
+    latest: AnomalyDetectedEvent,
+    receipts: Sequence[NotificationSentEvent],
+    verdict: Verdict | None = None,
 ) -> AnomalyDetail:
     """The same with the window of readings and every receipt."""
-    view = anomaly_view(raised, latest, last_notification(receipts))
+    view = anomaly_view(raised, latest, last_notification(receipts), verdict)
     notifications = [notification_view(receipt) for receipt in receipts]
     return AnomalyDetail(**msgspec.structs.asdict(view), notifications=notifications, window=raised.evidence.window)
 

@@ -28,7 +28,7 @@ class Artifacts:
 
     `tracking_uri` is needed for `mlflow-artifacts:` addresses, `login` (user, password) where that server asks for one;
     `s3_endpoint_url` for a store other than Amazon's. S3 credentials come from the environment (AWS_ACCESS_KEY_ID, …),
-    as boto3 reads them.
+    as boto3 reads them. `timeout_s`: how long whoever keeps them may be silent.
     """
 
     def __init__(
@@ -36,7 +36,9 @@ class Artifacts:
         tracking_uri: str | None = None,
         s3_endpoint_url: str | None = None,
         login: tuple[str, str] | None = None,
+        timeout_s: float = _TIMEOUT_S,
     ) -> None:
+        self._timeout_s = timeout_s
         self._tracking_uri = tracking_uri
         self._s3_endpoint_url = s3_endpoint_url
         self._login = login
@@ -47,6 +49,14 @@ class Artifacts:
         Raises: ArtifactError when its bytes do not hash to `checksum`, are no model or are not there; TransientError
             when whoever keeps them is away.
         """
+        payload = self.fetch(artifact_uri, checksum)
+        try:
+            return Model.from_bytes(payload)
+        except ModelError as error:
+            raise ArtifactError(f"the model at {artifact_uri} cannot be used: {error}") from error
+
+    def fetch(self, artifact_uri: str, checksum: str) -> bytes:
+        """The bytes at `artifact_uri`, such as a classifier's; blocking. Raises as `load`."""
         payload = self._fetch(artifact_uri)
         found = sha256(payload)
         if found != checksum:
@@ -54,21 +64,18 @@ class Artifacts:
                 f"the model at {artifact_uri} has sha256 {found[:12]}…, promoted was {checksum[:12]}…: "
                 "it was changed after its promotion; train again or restore it"
             )
-        try:
-            return Model.from_bytes(payload)
-        except ModelError as error:
-            raise ArtifactError(f"the model at {artifact_uri} cannot be used: {error}") from error
+        return payload
 
     def _fetch(self, uri: str) -> bytes:
         scheme = urlsplit(uri).scheme
         if scheme in {"", "file"}:
             return _file(uri)
         if scheme == "s3":
-            return _s3(uri, self._s3_endpoint_url)
+            return _s3(uri, self._s3_endpoint_url, self._timeout_s)
         if scheme in {"http", "https"}:
-            return _http(uri)
+            return _http(uri, self._timeout_s)
         if scheme == "mlflow-artifacts":
-            return _http(self._proxied(uri), self._login)
+            return _http(self._proxied(uri), self._timeout_s, self._login)
         raise ArtifactError(f"{uri}: models are read from file:, s3:, http(s): and mlflow-artifacts: addresses")
 
     def _proxied(self, uri: str) -> str:
@@ -87,19 +94,19 @@ def _file(uri: str) -> bytes:
         raise ArtifactError(f"the model at {uri} cannot be read: {error.strerror or error}") from error
 
 
-def _s3(uri: str, endpoint_url: str | None) -> bytes:
+def _s3(uri: str, endpoint_url: str | None, timeout_s: float) -> bytes:
     try:
-        return ObjectStore(uri, endpoint_url).read(limit=MAX_BYTES + 1)
+        return ObjectStore(uri, endpoint_url, timeout_s).read(limit=MAX_BYTES + 1)
     except ObjectStoreError as error:
         raise ArtifactError(f"the model cannot be read: {error}") from error
 
 
-def _http(url: str, login: tuple[str, str] | None = None) -> bytes:
+def _http(url: str, timeout_s: float, login: tuple[str, str] | None = None) -> bytes:
     import httpx
 
     host = urlsplit(url).hostname
     try:
-        answer = httpx.get(url, timeout=_TIMEOUT_S, auth=login)
+        answer = httpx.get(url, timeout=timeout_s, auth=login)
     except httpx.TransportError as error:
         raise TransientError(f"{host} is away: {error}") from error
     if answer.status_code >= 500:

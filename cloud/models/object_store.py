@@ -45,7 +45,7 @@ class Stored(NamedTuple):
 class ObjectStore:
     """`s3://bucket/prefix`. Raises everywhere: ObjectStoreError when refused, TransientError when the store is away."""
 
-    def __init__(self, uri: str, endpoint_url: str | None = None) -> None:
+    def __init__(self, uri: str, endpoint_url: str | None = None, timeout_s: float = _TIMEOUT_S) -> None:
         parts = urlsplit(uri)
         if parts.scheme != "s3" or not parts.netloc:
             raise ObjectStoreError(f"{uri} is not an address such as s3://bucket/prefix")
@@ -53,6 +53,7 @@ class ObjectStore:
         self._bucket = parts.netloc
         self._prefix = parts.path.strip("/")
         self._endpoint_url = endpoint_url or None
+        self._timeout_s = timeout_s
         self._connected: Any = None
 
     def check(self) -> None:
@@ -103,8 +104,8 @@ class ObjectStore:
 
             config = Config(
                 signature_version="s3v4",
-                connect_timeout=_TIMEOUT_S,
-                read_timeout=_TIMEOUT_S,
+                connect_timeout=self._timeout_s,
+                read_timeout=self._timeout_s,
                 retries={"mode": "standard", "max_attempts": 2},
             )
             # Not the default session, which keeps the first keys that it has seen for the whole process.

@@ -1,36 +1,27 @@
-"""The MLflow registry: each training is a run, each model a version, `champion` the one in force.
+"""The MLflow registry: each training is a run, each model a version, `champion` the alias of the one in force.
+
+A training registers and moves no alias; `promote`, `challenge` and `retire` do that, after the store was told.
 
 Imported by the trainer's process alone: MLflow costs a second and 100 MB or more.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from cloud.models.addresses import as_uri, backend_store, is_server
-from cloud.models.environment import PATIENCE, QUIET
-from cloud.models.failures import RegistryError, told_apart
-from cloud.storage.promotions import Promotion
+from cloud.models.logged import FILE, Logged, classifier_to_log, detector_to_log
+from cloud.models.mlflow_link import Link
+from cloud.storage.classifiers import Classifier
+from cloud.storage.model_versions import LeftOut, ModelVersion
 from detection.fit import Fitted
 from detection.model import sha256
 
-CHAMPION = "champion"
-EXPERIMENT = "ronda"
-# What the logged function needs to run; named, so that MLflow does not import everything to find out.
-REQUIREMENTS = ["mlflow-skinny==3.17.2", "msgspec", "numpy", "pandas"]
-_FILE = "model.json"
-_ENVIRONMENT = "MLFLOW_TRACKING_URI"
-_CONNECT_WITHIN_S = 10
+CHAMPION, CHALLENGER = "champion", "challenger"
+# MLflow takes 5,000 characters of a version's tag.
+_LONGEST_TAG = 4_900
 
 
 def registered_name(site: str, device: str) -> str:
@@ -38,11 +29,17 @@ def registered_name(site: str, device: str) -> str:
     return f"ronda.{site}.{device}"
 
 
+def classifier_name(site: str) -> str:
+    """A site's fault classifier in the registry; no machine's model can have this name, whatever it is called."""
+    return f"ronda-faults.{site}"
+
+
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """Who made a model: the program's version and our time of promotion."""
+    """Who made a model and of what: the program's version, our time, and the periods that the fit left out."""
 
     code_version: str
-    promoted_at_ms: int
+    made_at_ms: int
+    excluded: Sequence[LeftOut] = ()
 
 
 class Registry:
@@ -54,62 +51,89 @@ class Registry:
     """
 
     def __init__(self, tracking_uri: str, artifact_root: str) -> None:
-        self._tracking_uri = backend_store(tracking_uri)
-        # MLflow writes a plain path into its database as it is; one that depends on the working directory is lost.
-        self._artifact_root = None if is_server(tracking_uri) else as_uri(artifact_root)
-        self._client: Any = None
-        self._experiment = ""
+        self._link = Link(tracking_uri, artifact_root)
 
     def prepare(self) -> None:
         """Import MLflow and create its database where there is none (seconds): call early, beside everything else."""
-        if self._client is not None:
-            return
-        mlflow = quiet_mlflow()
-        with self._told_apart():
-            _reach_database(self._tracking_uri)
-            client = mlflow.MlflowClient(self._tracking_uri, self._tracking_uri)
-            self._experiment = self._ensure_experiment(client)
-        self._client = client
+        self._link.prepare()
 
-    def register(self, site: str, device: str, fitted: Fitted, provenance: Provenance) -> Promotion:
-        """Log the training as a run, register its model as the device's next version and make it the champion."""
-        self.prepare()
+    def register(self, site: str, device: str, fitted: Fitted, provenance: Provenance) -> ModelVersion:
+        """Log the training as a run and register its model as the device's next version; no alias is moved."""
+        self._link.prepare()
         payload = fitted.model.to_bytes()
-        checksum = sha256(payload)
-        facts = _facts(fitted, checksum, provenance)
-        with self._told_apart():
+        facts = _facts(fitted, sha256(payload), provenance)
+        with self._link.told_apart():
             run_id = self._run(site, device, fitted, facts)
-            with self._meant():
-                model_uri = _log_model(run_id, payload, fitted.model.metrics)
-            name = registered_name(site, device)
-            self._ensure_registered(name)
-            # A server takes a version only of the model that it is told of by id, too.
-            model_id = model_uri.removeprefix("models:/")
-            version = self._client.create_model_version(name, model_uri, run_id, tags=facts, model_id=model_id)
-            self._client.set_registered_model_alias(name, CHAMPION, version.version)
-            return self._champion(site, device, version)
+            version = self._version(registered_name(site, device), run_id, detector_to_log(fitted, payload), facts)
+            return self._model(site, device, version)
 
-    def champion(self, site: str, device: str) -> Promotion | None:
+    def register_classifier(
+        self, site: str, payload: bytes, learned: Mapping[str, int], provenance: Provenance
+    ) -> Classifier:
+        """Log the fit of a site's fault classifier, register it and move `champion` to it.
+
+        `learned`: how many alarms of each fault it has learned from.
+        """
+        self._link.prepare()
+        facts = {
+            "sha256": sha256(payload),
+            "learned": msgspec.json.encode(learned).decode(),
+            "created_at_ms": str(provenance.made_at_ms),
+            "code_version": provenance.code_version,
+        }
+        name = classifier_name(site)
+        tags = {"mlflow.runName": f"{site}: faults", "mlflow.source.name": "ronda train --faults", "site": site}
+        with self._link.told_apart():
+            run_id = self._link.new_run(provenance.made_at_ms, tags | facts, {"alarms": sum(learned.values())}, {})
+            version = self._version(name, run_id, classifier_to_log(payload), facts)
+            self._link.client.set_registered_model_alias(name, CHAMPION, version.version)
+            return Classifier(
+                site=site,
+                name=name,
+                version=str(version.version),
+                run_id=run_id,
+                sha256=facts["sha256"],
+                artifact_uri=self._artifact_uri(version),
+                learned=dict(learned),
+                promoted_at_ms=provenance.made_at_ms,
+            )
+
+    def promote(self, site: str, device: str, version: str) -> None:
+        """Move `champion` to this version; it is no longer the challenger."""
+        name = registered_name(site, device)
+        self._link.prepare()
+        with self._link.told_apart():
+            self._link.client.set_registered_model_alias(name, CHAMPION, version)
+            self._link.take_away(name, CHALLENGER, version)
+
+    def challenge(self, site: str, device: str, version: str) -> None:
+        """Move `challenger` to this version: scored beside the champion, it alarms nobody."""
+        self._link.prepare()
+        with self._link.told_apart():
+            self._link.client.set_registered_model_alias(registered_name(site, device), CHALLENGER, version)
+
+    def retire(self, site: str, device: str, version: str, why: str) -> None:
+        """Write down why this version does not come into force; it is no longer the challenger."""
+        name = registered_name(site, device)
+        self._link.prepare()
+        with self._link.told_apart():
+            self._link.client.set_model_version_tag(name, version, "retired", why)
+            self._link.take_away(name, CHALLENGER, version)
+
+    def champion(self, site: str, device: str) -> ModelVersion | None:
         """The device's model in force; None when it has none."""
-        self.prepare()
-        from mlflow.exceptions import MlflowException
+        self._link.prepare()
+        with self._link.told_apart():
+            version = self._link.holder(registered_name(site, device), CHAMPION)
+            return None if version is None else self._model(site, device, version)
 
-        with self._told_apart():
-            try:
-                version = self._client.get_model_version_by_alias(registered_name(site, device), CHAMPION)
-            except MlflowException as error:
-                if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                    return None
-                raise
-            return self._champion(site, device, version)
-
-    def champions(self) -> list[Promotion]:
+    def champions(self) -> list[ModelVersion]:
         """Every device's model in force, by site and device."""
-        self.prepare()
+        self._link.prepare()
         found, token = [], None
         while True:
-            with self._told_apart():
-                page = self._client.search_registered_models("name LIKE 'ronda.%'", page_token=token)
+            with self._link.told_apart():
+                page = self._link.client.search_registered_models("name LIKE 'ronda.%'", page_token=token)
             addresses = [tuple(model.name.split(".")[1:]) for model in page]
             found += [self.champion(*address) for address in addresses if len(address) == 2]
             token = page.token
@@ -119,135 +143,94 @@ class Registry:
 
     def run_status(self, run_id: str) -> str:
         """The run's state as MLflow names it, such as `FINISHED`; empty when it knows no such run."""
-        self.prepare()
+        self._link.prepare()
         from mlflow.exceptions import MlflowException
 
-        with self._told_apart():
+        with self._link.told_apart():
             try:
-                return str(self._client.get_run(run_id).info.status)
+                return str(self._link.client.get_run(run_id).info.status)
             except MlflowException as error:
                 if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                     return ""
                 raise
 
     def _run(self, site: str, device: str, fitted: Fitted, facts: dict[str, str]) -> str:
-        from mlflow.entities import Metric, Param, RunTag
-
         tags = {
             "mlflow.runName": f"{site}/{device}",
             "mlflow.source.name": "ronda train",
             "site": site,
             "device": device,
+            "channels_left_out": msgspec.json.encode(fitted.report.excluded).decode(),
         }
-        tags |= facts | {"excluded": msgspec.json.encode(fitted.report.excluded).decode()}
-        at_ms = int(facts["promoted_at_ms"])
-        run_id: str = self._client.create_run(self._experiment, start_time=at_ms).info.run_id
-        settings = msgspec.structs.asdict(fitted.model.settings)
-        self._client.log_batch(
-            run_id,
-            metrics=[Metric(key, value, at_ms, 0) for key, value in _measures(fitted).items()],
-            params=[Param(key, str(value)) for key, value in settings.items()],
-            tags=[RunTag(key, value) for key, value in tags.items()],
+        return self._link.new_run(
+            int(facts["created_at_ms"]), tags | facts, _measures(fitted), msgspec.structs.asdict(fitted.model.settings)
         )
-        return run_id
 
-    def _ensure_experiment(self, client: Any) -> str:
-        """The id of ours; of two trainers that make it at once, the second finds it made."""
-        for _ in range(2):
-            if known := client.get_experiment_by_name(EXPERIMENT):
-                return str(known.experiment_id)
-            with _unless_it_exists():
-                return str(client.create_experiment(EXPERIMENT, self._artifact_root))
-        raise RegistryError(f"the experiment {EXPERIMENT!r} was deleted in MLflow: restore it there")
+    def _version(self, name: str, run_id: str, logged: Logged, facts: Mapping[str, str]) -> Any:
+        """The run's model as the next version of `name`."""
+        with self._link.meant():
+            model_uri = logged.log(run_id)
+        self._link.ensure_registered(name)
+        # A server takes a version only of the model that it is told of by id, too.
+        model_id = model_uri.removeprefix("models:/")
+        return self._link.client.create_model_version(name, model_uri, run_id, tags=dict(facts), model_id=model_id)
 
-    def _ensure_registered(self, name: str) -> None:
-        with _unless_it_exists():
-            self._client.create_registered_model(name)
-
-    @contextlib.contextmanager
-    def _meant(self) -> Iterator[None]:
-        """Logging a model asks the process which registry is meant, and leaves the answer in the environment."""
-        import mlflow
-
-        before = os.environ.get(_ENVIRONMENT)
-        mlflow.set_tracking_uri(self._tracking_uri)
-        try:
-            yield
-        finally:
-            # Settings are read from there: another registry of this process, or a child, must not inherit ours.
-            os.environ.pop(_ENVIRONMENT, None)
-            if before is not None:
-                os.environ[_ENVIRONMENT] = before
-
-    def _told_apart(self) -> AbstractContextManager[None]:
-        return told_apart(self._tracking_uri)
-
-    def _champion(self, site: str, device: str, version: Any) -> Promotion:
-        folder = self._client.get_model_version_download_uri(version.name, version.version)
+    def _model(self, site: str, device: str, version: Any) -> ModelVersion:
         facts = version.tags
-        return Promotion(
+        return ModelVersion(
             site=site,
             device=device,
             name=version.name,
             version=str(version.version),
             run_id=version.run_id,
             sha256=facts["sha256"],
-            artifact_uri=f"{folder}/artifacts/{_FILE}",
+            artifact_uri=self._artifact_uri(version),
             data_hash=facts["data_hash"],
             rows=int(facts["rows"]),
             trained_from_ms=int(facts["trained_from_ms"]),
             trained_through_ms=int(facts["trained_through_ms"]),
-            promoted_at_ms=int(facts["promoted_at_ms"]),
+            # Models of before have the time of their promotion in its place.
+            created_at_ms=int(facts.get("created_at_ms") or facts["promoted_at_ms"]),
+            code_version=facts.get("code_version", ""),
+            exceedance=_number(facts.get("exceedance")),
+            factor=_number(facts.get("factor")),
+            excluded=msgspec.json.decode(facts.get("excluded", "[]"), type=list[LeftOut]),
+            format=int(facts.get("format", 1)),
         )
 
-
-def _reach_database(uri: str) -> None:
-    """Connect once to a PostgreSQL, since MLflow would try for two minutes."""
-    if not uri.startswith("postgresql"):
-        return
-    from sqlalchemy import create_engine
-
-    engine = create_engine(uri, connect_args={"connect_timeout": _CONNECT_WITHIN_S})
-    try:
-        engine.connect().close()
-    finally:
-        engine.dispose()
-
-
-@contextlib.contextmanager
-def _unless_it_exists() -> Iterator[None]:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-
-
-def quiet_mlflow() -> Any:
-    """MLflow, imported (seconds), with its telemetry and chatter off and our patience."""
-    for key, value in (QUIET | PATIENCE).items():
-        os.environ.setdefault(key, value)
-    import mlflow
-
-    for noisy in ("mlflow", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    return mlflow
+    def _artifact_uri(self, version: Any) -> str:
+        folder = self._link.client.get_model_version_download_uri(version.name, version.version)
+        return f"{folder}/artifacts/{FILE}"
 
 
 def _facts(fitted: Fitted, checksum: str, provenance: Provenance) -> dict[str, str]:
-    """What run and version both carry, so that a champion can be told from its version alone."""
+    """What run and version both carry, so that a model can be told from its version alone."""
     report = fitted.report
-    return {
+    facts = {
         "sha256": checksum,
         "data_hash": report.data_hash,
         "rows": str(report.rows),
         "trained_from_ms": str(report.trained_from_ms),
         "trained_through_ms": str(report.trained_through_ms),
-        "promoted_at_ms": str(provenance.promoted_at_ms),
+        "created_at_ms": str(provenance.made_at_ms),
         "code_version": provenance.code_version,
+        "factor": str(report.factor),
+        "format": str(fitted.model.format),
+        "excluded": _periods(provenance.excluded),
     }
+    return facts if report.exceedance is None else facts | {"exceedance": str(report.exceedance)}
+
+
+def _periods(periods: Sequence[LeftOut]) -> str:
+    """As JSON that fits a tag; of too many periods the latest, which is where somebody would look."""
+    kept = list(periods)
+    while len(text := msgspec.json.encode(kept).decode()) > _LONGEST_TAG:
+        kept = kept[len(kept) // 2 + 1 :]
+    return text
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float(text)
 
 
 def _measures(fitted: Fitted) -> dict[str, float]:
@@ -260,31 +243,3 @@ def _measures(fitted: Fitted) -> dict[str, float]:
         "largest_healthy_distance": report.largest,
     }
     return measures if report.exceedance is None else measures | {"exceedance": report.exceedance}
-
-
-def _log_model(run_id: str, payload: bytes, metrics: list[str]) -> str:
-    """The JSON with the thin function around it, as an artifact of the run; returns its `models:/` address."""
-    import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    # The detector scores what is there, so a metric that stopped being sent is no error.
-    columns: list[Any] = [
-        ColSpec("long", "measured_at_ms"),
-        *(ColSpec("double", name, required=False) for name in metrics),
-    ]
-    signature = ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("double", "score")]))
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # MLflow asks for type hints and an input example, which would load and run the model once more.
-        warnings.simplefilter("ignore")
-        file = Path(folder) / _FILE
-        file.write_bytes(payload)
-        with mlflow.start_run(run_id=run_id):
-            logged = mlflow.pyfunc.log_model(
-                name="detector",
-                python_model=str(Path(__file__).with_name("pyfunc.py")),
-                artifacts={"model": str(file)},
-                signature=signature,
-                pip_requirements=REQUIREMENTS,
-            )
-    return str(logged.model_uri)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from cloud.notifications.notice import Notice
+from cloud.notifications.refusal import AnyNotice
 from contract.errors import RondaError
 
 
@@ -28,7 +28,7 @@ class Channel(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def send(self, notice: Notice) -> Receipt:
+    async def send(self, notice: AnyNotice) -> Receipt:
         """Hand the notice over and return the receipt.
 
         Raises:

@@ -21,6 +21,8 @@ class Why(enum.StrEnum):
     UPDATED = "updated"
     CLEARED = "cleared"
     REPLAYED = "replayed"
+    MODEL_REFUSED = "model_refused"
+    MODEL_REFUSED_COOLDOWN = "model_refused_cooldown"
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,8 +17,8 @@ import msgspec
 
 from cloud.notifications.channel import DeliveryError, Receipt
 from cloud.notifications.message import compose
-from cloud.notifications.notice import Notice
 from cloud.notifications.plain import one_line
+from cloud.notifications.refusal import AnyNotice
 from contract.errors import TransientError
 
 log = logging.getLogger("ronda.notifications")
@@ -84,7 +84,7 @@ class Email:
         self._recipients = recipients
         self._in_progress: dict[str, _Progress] = {}
 
-    async def send(self, notice: Notice) -> Receipt:
+    async def send(self, notice: AnyNotice) -> Receipt:
         """Deliver to everybody who has not got this message yet.
 
         A server may take it for some and ask to wait for others (greylisting): the next try goes to the others alone.

@@ -38,6 +38,13 @@ class Detail(msgspec.Struct, frozen=True):
     code: str = ""
 
 
+class Looks(msgspec.Struct, frozen=True):
+    """What it looks like, and what says so."""
+
+    told: str
+    source: str
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """All that a reader is told, as plain unescaped text in their language."""
 
@@ -50,6 +57,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     when: str
     sentence: str
+    looks: Looks | None
     picture: Picture | None
     heads: Sequence[str]
     rows: Sequence[Row]
@@ -77,6 +85,7 @@ def facts_of(notice: Notice) -> Facts:
         site=site,
         when=times.day_and_clock(event.measured_at_ms, locale, pattern),
         sentence=one_line(notice.sentence),
+        looks=_looks(notice, words),
         picture=picture_of(notice, pattern),
         heads=(words.sensor, words.seen, words.expected, words.share),
         rows=[_row(sensor, notice) for sensor in event.evidence.sensors],
@@ -85,6 +94,15 @@ def facts_of(notice: Notice) -> Facts:
         details=_details(notice, words, pattern),
         footer=words.footer.format(site=site, zone=times.zone_name(event.measured_at_ms, locale)),
     )
+
+
+def _looks(notice: Notice, words: Words) -> Looks | None:
+    cause = notice.event.evidence.cause
+    told = cause.sentence.get(notice.locale.language, "") if cause else ""
+    if cause is None or not told:
+        return None
+    by = words.by_rule if cause.by == "rule" else words.by_classifier
+    return Looks(one_line(told), by.format(source=one_line(cause.source)))
 
 
 def _since(notice: Notice, pattern: str) -> str:

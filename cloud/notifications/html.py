@@ -55,6 +55,7 @@ def _body(facts: Facts, chart: str, chart_size: tuple[int, int]) -> str:
     parts = [
         _state(facts),
         f'<h1 style="{sentence}">{escape(facts.sentence)}</h1>',
+        _looks(facts),
         _picture(facts, chart, chart_size),
         _table(facts),
         _button(facts),
@@ -76,6 +77,17 @@ def _state(facts: Facts) -> str:
         f"&nbsp;&nbsp;{escape(facts.device)}</td>"
         f'<td align="right" style="font-size:13px;line-height:22px;color:{palette.TEXT_LABEL};white-space:nowrap">'
         f"{escape(facts.when)}</td></tr></table>"
+    )
+
+
+def _looks(facts: Facts) -> str:
+    """Under the sentence and smaller than it: a help beside the evidence, never in its place."""
+    if facts.looks is None:
+        return ""
+    return (
+        f'<p style="margin:0 0 2px;font-size:14px;line-height:20px">{escape(facts.looks.told)}</p>\n'
+        f'<p style="margin:0 0 18px;font-size:12px;line-height:16px;color:{palette.TEXT_LABEL}">'
+        f"{escape(facts.looks.source)}</p>"
     )
 
 

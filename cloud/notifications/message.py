@@ -11,23 +11,33 @@ from email.utils import format_datetime
 
 from cloud.notifications.facts import Facts, facts_of
 from cloud.notifications.html import html_part
-from cloud.notifications.notice import CORRELATION_HEADER, Locale, Notice
+from cloud.notifications.notice import CORRELATION_HEADER, Locale
 from cloud.notifications.picture import Picture
 from cloud.notifications.plain import one_line
+from cloud.notifications.refusal import AnyNotice, RefusalNotice, refusal_text
 from cloud.notifications.text import text_part
 from contract.events import Severity
 
 _CHART, _MARK = "chart@notifications.ronda", "mark@notifications.ronda"
 
 
-def compose(notice: Notice, sender: str, recipients: Sequence[str]) -> EmailMessage:
-    """The mail for `notice`. It draws a picture, which takes some tens of milliseconds: not for the event loop."""
+def compose(notice: AnyNotice, sender: str, recipients: Sequence[str]) -> EmailMessage:
+    """The mail for `notice`. One about an anomaly has a picture, some tens of milliseconds: not for the event loop."""
+    message = EmailMessage(policy=SMTP)
+    if isinstance(notice, RefusalNotice):
+        _head(message, notice, notice.subject, sender, recipients)
+        message.set_content(refusal_text(notice), cte="quoted-printable")
+    else:
+        facts = facts_of(notice)
+        _head(message, notice, facts.subject, sender, recipients)
+        _fill(message, facts)
+    return message
+
+
+def _fill(message: EmailMessage, facts: Facts) -> None:
     # Not at the top: matplotlib costs 40 MB and half a second, which only a process that writes mails should pay.
     from cloud.notifications import chart, mark
 
-    facts = facts_of(notice)
-    message = EmailMessage(policy=SMTP)
-    _head(message, notice, facts, sender, recipients)
     message.set_content(text_part(facts), cte="quoted-printable")
     html = html_part(
         facts,
@@ -40,7 +50,6 @@ def compose(notice: Notice, sender: str, recipients: Sequence[str]) -> EmailMess
     _attach(message, _MARK, mark.draw_mark(), "ronda.png")
     if facts.picture is not None:
         _attach(message, _CHART, chart.draw(facts.picture), "chart.png")
-    return message
 
 
 def warm_up() -> None:
@@ -66,17 +75,17 @@ def warm_up() -> None:
     )
 
 
-def _head(message: EmailMessage, notice: Notice, facts: Facts, sender: str, recipients: Sequence[str]) -> None:
+def _head(message: EmailMessage, notice: AnyNotice, subject: str, sender: str, recipients: Sequence[str]) -> None:
     message["From"] = Address("Ronda", addr_spec=sender)
     message["To"] = [Address(addr_spec=recipient) for recipient in recipients]
-    message["Subject"] = facts.subject
+    message["Subject"] = subject
     message["Date"] = format_datetime(datetime.fromtimestamp(notice.at_ms / 1000, UTC))
     message["Message-ID"] = notice.message_id
     # One anomaly is one thread: all its mails refer to the same id, which no mail bears.
     message["References"] = notice.thread_id
     # RFC 3834: nobody's absence notice shall answer a machine.
     message["Auto-Submitted"] = "auto-generated"
-    message[CORRELATION_HEADER] = one_line(notice.event.correlation_id)
+    message[CORRELATION_HEADER] = one_line(notice.correlation_id)
     message["X-Ronda-Event-Id"] = notice.event.id
 
 

@@ -48,6 +48,11 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
 
     @property
+    def correlation_id(self) -> str:
+        """The id of the reading that it is about."""
+        return self.event.correlation_id
+
+    @property
     def sentence(self) -> str:
         """The evidence's one sentence in the reader's language, or in whichever it was made."""
         sentences = self.event.evidence.sentence

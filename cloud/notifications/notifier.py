@@ -11,9 +11,10 @@ import stamina
 
 from cloud.notifications.channel import Channel, Receipt
 from cloud.notifications.decision import Decision, LastSent, Policy, decide
-from cloud.notifications.notice import Locale, Notice, notice_for
+from cloud.notifications.notice import Locale, notice_for
+from cloud.notifications.refusal import AnyNotice, RefusalNotice, decide_refusal, refusal_notice
 from contract.errors import TransientError
-from contract.events import AnomalyDetectedEvent, Delivery, NotificationSentEvent
+from contract.events import AnomalyDetectedEvent, Delivery, ModelRefusedEvent, NotificationSentEvent
 
 log = logging.getLogger("ronda.notifications")
 
@@ -72,8 +73,21 @@ class Notifier:
             locale=self._locale,
             at_ms=self._now_ms(),
         )
-        if not decision.send:
-            return [self._outcome(notice, NO_CHANNEL, Delivery.SUPPRESSED, f"held back: {decision.reason}")]
+        return await self._tell(notice)
+
+    def decide_refusal(self, last_told_ms: int | None) -> Decision:
+        """Is a person told of a refused model? `last_told_ms`: when they last were, of this machine's."""
+        return decide_refusal(last_told_ms, self._now_ms(), self._policy)
+
+    async def notify_refusal(self, event: ModelRefusedEvent, decision: Decision) -> list[NotificationSentEvent]:
+        """Do as decided, as `notify` does."""
+        notice = refusal_notice(event, decision, base_url=self._base_url, locale=self._locale, at_ms=self._now_ms())
+        return await self._tell(notice)
+
+    async def _tell(self, notice: AnyNotice) -> list[NotificationSentEvent]:
+        if not notice.decision.send:
+            held_back = f"held back: {notice.decision.reason}"
+            return [self._outcome(notice, NO_CHANNEL, Delivery.SUPPRESSED, held_back)]
         if not self._channels:
             return [
                 self._outcome(notice, NO_CHANNEL, Delivery.FAILED, "no channel: set EMAIL_SMTP_HOST or WEBHOOK_URL")
@@ -81,7 +95,7 @@ class Notifier:
         # All at once: a mail server that is away does not hold up the webhook.
         return list(await asyncio.gather(*(self._through(channel, notice) for channel in self._channels)))
 
-    async def _through(self, channel: Channel, notice: Notice) -> NotificationSentEvent:
+    async def _through(self, channel: Channel, notice: AnyNotice) -> NotificationSentEvent:
         try:
             receipt = await _persist(channel, notice, self._retries)
         except Exception as error:  # whatever one channel stumbles over, the others and the next anomaly are told
@@ -91,27 +105,28 @@ class Notifier:
         return self._outcome(notice, channel.name, Delivery.DELIVERED, receipt.text, receipt.recipients)
 
     def _outcome(
-        self, notice: Notice, channel: str, delivery: Delivery, text: str, recipients: Sequence[str] = ()
+        self, notice: AnyNotice, channel: str, delivery: Delivery, text: str, recipients: Sequence[str] = ()
     ) -> NotificationSentEvent:
         event = notice.event
         return NotificationSentEvent(
             site=event.site,
             device=event.device,
-            anomaly_id=event.anomaly_id,
+            # A refused model is no anomaly, and names itself.
+            anomaly_id=event.id if isinstance(event, ModelRefusedEvent) else event.anomaly_id,
             decision=notice.decision.reason,
             channel=channel,
             delivery=delivery,
             receipt=text,
             sent_at_ms=self._now_ms(),
-            correlation_id=event.correlation_id,
+            correlation_id=notice.correlation_id,
             recipients=list(recipients),
             message_id=notice.message_id if delivery is not Delivery.SUPPRESSED else None,
-            suppressed=notice.suppressed,
-            traced=event.traced,
+            suppressed=0 if isinstance(notice, RefusalNotice) else notice.suppressed,
+            traced=False if isinstance(event, ModelRefusedEvent) else event.traced,
         )
 
 
-async def _persist(channel: Channel, notice: Notice, retries: Retries) -> Receipt:
+async def _persist(channel: Channel, notice: AnyNotice, retries: Retries) -> Receipt:
     async for attempt in stamina.retry_context(
         on=TransientError,
         attempts=retries.attempts,
@@ -125,10 +140,10 @@ async def _persist(channel: Channel, notice: Notice, retries: Retries) -> Receip
     raise AssertionError("stamina raises the last error itself")
 
 
-def _fields(channel: Channel, notice: Notice) -> dict[str, str]:
+def _fields(channel: Channel, notice: AnyNotice) -> dict[str, str]:
     return {
         "channel": channel.name,
-        "correlation_id": notice.event.correlation_id,
+        "correlation_id": notice.correlation_id,
         "message_id": notice.message_id,
         "decision": notice.decision.reason,
     }

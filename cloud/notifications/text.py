@@ -15,6 +15,8 @@ def text_part(facts: Facts) -> str:
 def _lines(facts: Facts) -> Iterator[str]:
     yield f"{facts.glyph} {facts.badge} · {facts.device} · {facts.site} · {facts.when}"
     yield from ("", facts.sentence)
+    if facts.looks is not None:
+        yield from ("", facts.looks.told, f"({facts.looks.source})")
     if facts.picture is not None:
         yield from ("", facts.picture.alt)
     yield ""

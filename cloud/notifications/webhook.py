@@ -27,7 +27,9 @@ from cloud.notifications.channel import DeliveryError, Receipt
 from cloud.notifications.facts import facts_of
 from cloud.notifications.notice import CORRELATION_HEADER, Notice
 from cloud.notifications.plain import one_line
+from cloud.notifications.refusal import AnyNotice, RefusalNotice, sentence
 from contract.errors import TransientError
+from contract.events import Cause
 
 # Asked to wait (RFC 9110: 408; RFC 8470: 425; RFC 6585: 429): the same message is right later.
 _LATER = frozenset({408, 425, 429})
@@ -36,7 +38,10 @@ _ANSWER_BYTES = 400
 
 
 class WebhookBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The JSON that is posted. `id` and `event.id` are one; `sentence` has every language the evidence has."""
+    """The JSON that is posted. `id` and `event.id` are one; `sentence` has every language the evidence has.
+
+    `cause` is what it looks like, by a rule or the classifier; null where neither tells.
+    """
 
     id: str
     type: str
@@ -44,12 +49,34 @@ class WebhookBody(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: int
     subject: str
     sentence: dict[str, str]
+    cause: Cause | None
     links: dict[str, str]
     event: Any
 
 
-def body_of(notice: Notice) -> bytes:
+def body_of(notice: AnyNotice) -> bytes:
     """The bytes that are posted and signed: the same for the same notice."""
+    return _refusal_body(notice) if isinstance(notice, RefusalNotice) else _anomaly_body(notice)
+
+
+def _refusal_body(notice: RefusalNotice) -> bytes:
+    event = notice.event
+    return msgspec.json.encode(
+        WebhookBody(
+            id=event.id,
+            type="model.refused",
+            decision=notice.decision.reason,
+            suppressed=0,
+            subject=notice.subject,
+            sentence=sentence(event),
+            cause=None,
+            links={"device": notice.url},
+            event=event,
+        )
+    )
+
+
+def _anomaly_body(notice: Notice) -> bytes:
     event = notice.event
     return msgspec.json.encode(
         WebhookBody(
@@ -59,6 +86,7 @@ def body_of(notice: Notice) -> bytes:
             suppressed=notice.suppressed,
             subject=facts_of(notice).subject,
             sentence=event.evidence.sentence,
+            cause=event.evidence.cause,
             links={"device": notice.links.device, "trace": notice.links.trace},
             event=event,
         )
@@ -93,7 +121,7 @@ class Webhook:
         self._timeout_s = timeout_s
         self._trust = trust
 
-    async def send(self, notice: Notice) -> Receipt:
+    async def send(self, notice: AnyNotice) -> Receipt:
         """POST the notice; the answer's status and first line are the receipt.
 
         Raises:
@@ -114,13 +142,13 @@ class Webhook:
         """The receiver's name alone: path and user may be secrets."""
         return f"webhook {self._url.host}:{self._url.port}" if self._url.port else f"webhook {self._url.host}"
 
-    async def _post(self, notice: Notice) -> tuple[int, str]:
+    async def _post(self, notice: AnyNotice) -> tuple[int, str]:
         body = body_of(notice)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "Ronda",
             "X-Ronda-Event-Id": notice.event.id,
-            CORRELATION_HEADER: one_line(notice.event.correlation_id),
+            CORRELATION_HEADER: one_line(notice.correlation_id),
             "X-Ronda-Signature": signature(self._secret, self._now_ms() // 1000, body),
         }
         async with (

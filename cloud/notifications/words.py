@@ -28,6 +28,8 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     above: str
     below: str
     within: str
+    by_rule: str
+    by_classifier: str
     sensor: str
     seen: str
     expected: str
@@ -64,6 +66,8 @@ _EN = Words(
     above="above",
     below="below",
     within="within",
+    by_rule="By rule: {source}",
+    by_classifier="Learned from earlier alarms: {source}",
     sensor="Sensor",
     seen="Seen",
     expected="Expected",
@@ -106,6 +110,8 @@ _PT = Words(
     above="acima de",
     below="abaixo de",
     within="dentro de",
+    by_rule="Por regra: {source}",
+    by_classifier="Aprendido de alarmes anteriores: {source}",
     sensor="Sensor",
     seen="Medido",
     expected="Esperado",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -45,9 +45,14 @@ class AnomalyStore:
         self.outbox = Outbox(database, AnomalyDetectedEvent)
 
     async def apply(
-        self, events: Sequence[AnomalyDetectedEvent], states: Sequence[DetectorState], *, now_ms: int
+        self,
+        events: Sequence[AnomalyDetectedEvent],
+        states: Sequence[DetectorState],
+        *,
+        now_ms: int,
+        beside: Callable[[AsyncConnection], Awaitable[None]] | None = None,
     ) -> list[AnomalyDetectedEvent]:
-        """Write events in order, the states that they led to, and the messages, all or nothing.
+        """Write events in order, the states that they led to, the messages, and what `beside` writes, all or nothing.
 
         Returns the events that were new; one that was written before changes nothing.
         """
@@ -56,6 +61,8 @@ class AnomalyStore:
             for event in new:
                 await _write(connection, event)
             await save(connection, states)
+            if beside is not None:
+                await beside(connection)
         return new
 
     async def keep_past(self, events: Sequence[AnomalyDetectedEvent]) -> None:

@@ -16,7 +16,7 @@ from cloud.storage.tables import DetectorState as Table
 class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
     """The detector's own bytes, for the model they belong to, and the last reading (`boot`, `seq`) in them.
 
-    `instance`: who wrote it.
+    `instance`: who wrote it. `drift`: the bytes of what watches the distribution of the readings, kept with the rest.
     """
 
     site: str
@@ -28,6 +28,7 @@ class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
     state: bytes
     instance: str
     updated_at_ms: int
+    drift: bytes | None = None
 
 
 class DetectorStateStore:

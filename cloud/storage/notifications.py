@@ -8,10 +8,11 @@ import msgspec
 from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from cloud.notifications.decision import Why
 from cloud.storage.database import Database
 from cloud.storage.outbox import Outbox
 from cloud.storage.tables import Notification
-from contract.events import AnomalyDetectedEvent, Delivery, NotificationSentEvent, Severity
+from contract.events import AnomalyDetectedEvent, Delivery, ModelRefusedEvent, NotificationSentEvent, Severity
 
 
 class LastNotification(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,9 +37,18 @@ class NotificationStore:
 
     async def record(self, receipt: NotificationSentEvent, about: AnomalyDetectedEvent, *, now_ms: int) -> bool:
         """Keep the receipt and its message in one transaction. Returns False when it was kept before."""
+        return await self._record(receipt, about.id, about.severity, about.measured_at_ms, now_ms)
+
+    async def record_refusal(self, receipt: NotificationSentEvent, about: ModelRefusedEvent, *, now_ms: int) -> bool:
+        """The same for a receipt about a refused model."""
+        return await self._record(receipt, about.id, Severity.WARNING, about.at_ms, now_ms)
+
+    async def _record(
+        self, receipt: NotificationSentEvent, event_id: str, severity: Severity, measured_at_ms: int, now_ms: int
+    ) -> bool:
         fields = {name: getattr(receipt, name) for name in _FIELDS}
         row = insert(Notification).values(
-            **fields, event_id=about.id, severity=about.severity, measured_at_ms=about.measured_at_ms, event=receipt
+            **fields, event_id=event_id, severity=severity, measured_at_ms=measured_at_ms, event=receipt
         )
         async with self._database.begin() as connection:
             if not await self.outbox.add(connection, receipt, now_ms=now_ms):
@@ -47,8 +57,8 @@ class NotificationStore:
         return True
 
     async def last(self, site: str, device: str) -> LastNotification | None:
-        """The last one delivered about this device on any channel, or None."""
-        mine = (Notification.site == site, Notification.device == device)
+        """The last one delivered about an anomaly of this device on any channel, or None."""
+        mine = (Notification.site == site, Notification.device == device, Notification.decision.not_in(_OF_MODELS))
         newest = (
             select(*(getattr(Notification, name) for name in _LAST))
             .where(*mine, Notification.delivery == Delivery.DELIVERED)
@@ -63,10 +73,19 @@ class NotificationStore:
             since = await connection.scalar(held_back.where(Notification.sent_at_ms >= row.sent_at_ms))
         return msgspec.convert({**row._asdict(), "suppressed": since}, LastNotification)
 
-    async def is_decided(self, event: AnomalyDetectedEvent) -> bool:
+    async def refusal_told_ms(self, site: str, device: str) -> int | None:
+        """When people were last told of a refused model of this device, or None."""
+        mine = (Notification.site == site, Notification.device == device, Notification.decision == Why.MODEL_REFUSED)
+        newest = select(func.max(Notification.sent_at_ms)).where(*mine, Notification.delivery == Delivery.DELIVERED)
+        async with self._database.begin() as connection:
+            told: int | None = await connection.scalar(newest)
+        return told
+
+    async def is_decided(self, event: AnomalyDetectedEvent | ModelRefusedEvent) -> bool:
         """Was this very event delivered on some channel, or held back? Only failures do not count."""
+        about = event.id if isinstance(event, ModelRefusedEvent) else event.anomaly_id
         wanted = select(func.count()).where(
-            Notification.anomaly_id == event.anomaly_id,
+            Notification.anomaly_id == about,
             Notification.event_id == event.id,
             Notification.delivery != Delivery.FAILED,
         )
@@ -83,6 +102,8 @@ class NotificationStore:
             return [msgspec.convert(event, NotificationSentEvent) for (event,) in rows]
 
 
+# They are about no anomaly, so they neither quieten one nor wait for one.
+_OF_MODELS = (Why.MODEL_REFUSED, Why.MODEL_REFUSED_COOLDOWN)
 _LAST = ("anomaly_id", "severity", "measured_at_ms", "sent_at_ms")
 _FIELDS = (
     "id", "anomaly_id", "site", "device", "decision", "channel", "delivery", "receipt", "recipients", "message_id",

@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.storage.database import Database
 from cloud.storage.tables import Outbox as Message
 from contract.codec import encode_events
-from contract.events import AnomalyDetectedEvent, NotificationSentEvent
+from contract.events import AnomalyDetectedEvent, InputDriftedEvent, ModelRefusedEvent, NotificationSentEvent
+
+Published = AnomalyDetectedEvent | InputDriftedEvent | ModelRefusedEvent | NotificationSentEvent
 
 
 class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,13 +28,11 @@ class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
 class Outbox:
     """The messages of one kind of event, by the event's class name."""
 
-    def __init__(self, database: Database, kind: type[AnomalyDetectedEvent | NotificationSentEvent]) -> None:
+    def __init__(self, database: Database, kind: type[Published]) -> None:
         self._database = database
         self._kind = kind.__name__
 
-    async def add(
-        self, connection: AsyncConnection, event: AnomalyDetectedEvent | NotificationSentEvent, *, now_ms: int
-    ) -> bool:
+    async def add(self, connection: AsyncConnection, event: Published, *, now_ms: int) -> bool:
         """Write the event in the caller's transaction. Returns False when this very event was written before."""
         [(topic, payload)] = encode_events([event])
         message = insert(Message).values(

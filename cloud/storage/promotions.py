@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Select, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.storage.database import Database
+from cloud.storage.tables import ModelVersion
 from cloud.storage.tables import Promotion as Table
 from contract.events import ModelPromotedEvent, ModelRef
 
 
 class Promotion(msgspec.Struct, frozen=True, kw_only=True):
-    """A model became champion. `name` is its registered name; fitted on `rows` readings of the period given."""
+    """A model became champion. `name` is its registered name; fitted on `rows` readings of the period given.
+
+    `mirrored`: the registry's alias says the same; not yet, when the store was told first.
+    """
 
     site: str
     device: str
@@ -26,6 +33,7 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     trained_from_ms: int
     trained_through_ms: int
     promoted_at_ms: int
+    mirrored: bool = True
 
     @property
     def event(self) -> ModelPromotedEvent:
@@ -47,16 +55,30 @@ class PromotionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def promote(self, promotion: Promotion) -> None:
-        """Keep the promotion. An earlier version promoted again is a roll-back: it is the newest then."""
-        row = msgspec.structs.asdict(promotion)
-        again = (
-            insert(Table)
-            .values(row)
-            .on_conflict_do_update(index_elements=[Table.site, Table.device, Table.version], set_=row)
-        )
+    async def promote(self, promotion: Promotion) -> Promotion:
+        """Keep the promotion, and retire the champion before it. An earlier version again is a roll-back.
+
+        Of several at once the last one is in force. Returns it as kept: later than every other of its device, whatever
+        the clock was set to.
+        """
         async with self._database.begin() as connection:
-            await connection.execute(again)
+            await connection.execute(_ONE_AT_A_TIME, {"asset": f"{promotion.site}/{promotion.device}"})
+            others = select(func.max(Table.promoted_at_ms)).where(
+                Table.site == promotion.site, Table.device == promotion.device, Table.version != promotion.version
+            )
+            newest_ms = await connection.scalar(others)
+            at_ms = promotion.promoted_at_ms if newest_ms is None else max(promotion.promoted_at_ms, newest_ms + 1)
+            kept = msgspec.structs.replace(promotion, promoted_at_ms=at_ms)
+            await _write(connection, kept)
+            await _move_champion(connection, kept)
+        return kept
+
+    async def mark_mirrored(self, promotion: Promotion) -> None:
+        """The registry's alias was moved to this promotion, unless it was promoted anew meanwhile."""
+        this = (Table.site == promotion.site, Table.device == promotion.device, Table.version == promotion.version)
+        change = update(Table).where(*this, Table.promoted_at_ms == promotion.promoted_at_ms).values(mirrored=True)
+        async with self._database.begin() as connection:
+            await connection.execute(change)
 
     async def current(self, site: str, device: str) -> Promotion | None:
         """The promotion in force for one device, or None."""
@@ -66,13 +88,41 @@ class PromotionStore:
     async def all_current(self) -> list[Promotion]:
         """The promotions in force, one per device."""
         newest = select(Table.__table__).ext(distinct_on(Table.site, Table.device))
-        newest = newest.order_by(Table.site, Table.device, Table.promoted_at_ms.desc(), Table.version.desc())
-        async with self._database.begin() as connection:
-            return [Promotion(**row._asdict()) for row in await connection.execute(newest)]
+        return await self._found(newest.order_by(Table.site, Table.device, *_NEWEST_FIRST))
+
+    async def unmirrored(self) -> list[Promotion]:
+        """Those in force that the registry has not heard of."""
+        return [promotion for promotion in await self.all_current() if not promotion.mirrored]
 
     async def history(self, site: str, device: str) -> list[Promotion]:
         """All promotions of one device, newest first."""
         wanted = select(Table.__table__).where(Table.site == site, Table.device == device)
-        wanted = wanted.order_by(Table.promoted_at_ms.desc(), Table.version.desc())
+        return await self._found(wanted.order_by(*_NEWEST_FIRST))
+
+    async def _found(self, query: Select[*tuple[Any, ...]]) -> list[Promotion]:
         async with self._database.begin() as connection:
-            return [Promotion(**row._asdict()) for row in await connection.execute(wanted)]
+            return [Promotion(**row._asdict()) for row in await connection.execute(query)]
+
+
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('promotions ' || :asset, 0))")
+_NEWEST_FIRST = (Table.promoted_at_ms.desc(), Table.version.desc())
+
+
+async def _write(connection: AsyncConnection, promotion: Promotion) -> None:
+    row = msgspec.structs.asdict(promotion)
+    key = [Table.site, Table.device, Table.version]
+    await connection.execute(insert(Table).values(row).on_conflict_do_update(index_elements=key, set_=row))
+
+
+async def _move_champion(connection: AsyncConnection, promotion: Promotion) -> None:
+    """One that was registered elsewhere, such as by hand in MLflow, is known from its promotion on."""
+    row = msgspec.structs.asdict(promotion)
+    known = {name: value for name, value in row.items() if name not in {"promoted_at_ms", "mirrored"}}
+    new = insert(ModelVersion).values(
+        **known, created_at_ms=promotion.promoted_at_ms, code_version="", status="champion"
+    )
+    await connection.execute(new.on_conflict_do_nothing())
+    mine = (ModelVersion.site == promotion.site, ModelVersion.device == promotion.device)
+    this = ModelVersion.version == promotion.version
+    moved = case((this, "champion"), (ModelVersion.status == "champion", "retired"), else_=ModelVersion.status)
+    await connection.execute(update(ModelVersion).where(*mine).values(status=moved))

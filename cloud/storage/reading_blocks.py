@@ -100,6 +100,15 @@ class Learner(msgspec.Struct, frozen=True, kw_only=True):
     stored: int
 
 
+class Grown(msgspec.Struct, frozen=True, kw_only=True):
+    """A device that has `stored` readings, of which `needed` healthy ones make its next model."""
+
+    site: str
+    device: str
+    needed: int
+    stored: int
+
+
 def column_block(site: str, device: str, metrics: list[str], rows: list[Any]) -> ReadingBlock:
     """Rows of (boot, seq, measured_at_ms, received_at_ms, values, replayed, request_id) as columns."""
     columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(7)]

@@ -7,13 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, func, select, text, tuple_
+from sqlalchemy import BigInteger, Select, func, select, text, tuple_
 
 from cloud.storage import reading_queries as sql
 from cloud.storage.database import Database
 from cloud.storage.devices import SEED_ORIGIN
 from cloud.storage.ingest import Stored, ingest
 from cloud.storage.reading_blocks import (
+    Grown,
     LastSeen,
     Learner,
     Ledger,
@@ -24,7 +25,7 @@ from cloud.storage.reading_blocks import (
     column_block,
     training_rows,
 )
-from cloud.storage.tables import Boot, Device, Promotion, Reading
+from cloud.storage.tables import Boot, Device, ModelVersion, Promotion, Reading
 from contract.events import ReadingRejectedEvent, ValidatedDataEvent, Watermark
 from contract.identity import UNCOUNTED_BOOT
 
@@ -43,6 +44,8 @@ _BLOCK = (
 _REQUEST_ROWS = 1000
 # A column of 64 bits with a sign; the digests of uncounted readings use all of it.
 _LARGEST_SEQ = 2**63 - 1
+# A past that was made up, a recording that is played, a demonstration.
+_SHOWS_SOMETHING = (SEED_ORIGIN, "replay", "demo")
 
 
 class ReadingStore:
@@ -69,11 +72,13 @@ class ReadingStore:
         rows = await self._rows(newest)
         return column_block(site, device, await self._metrics(site, device), rows[::-1])
 
-    async def rows_after(self, site: str, device: str, after: Position, *, limit: int) -> ReadingBlock:
+    async def rows_after(
+        self, site: str, device: str, after: Position, *, limit: int, to_ms: int | None = None
+    ) -> ReadingBlock:
         """The next `limit` readings after `after` in the order of their own time, as the detector reads them."""
         place = tuple_(Reading.measured_at_ms, Reading.boot, Reading.seq)
         following = (
-            _between(select(*_BLOCK), site, device, after.measured_at_ms, None)
+            _between(select(*_BLOCK), site, device, after.measured_at_ms, to_ms)
             .where(place > tuple_(after.measured_at_ms, after.boot, after.seq))
             .order_by(Reading.measured_at_ms, Reading.boot, Reading.seq)
             .limit(limit)
@@ -89,6 +94,12 @@ class ReadingStore:
         oldest = oldest.order_by(Reading.measured_at_ms, Reading.boot, Reading.seq).limit(limit)
         rows = await self._rows(oldest)
         return training_rows(site, device, await self._metrics(site, device), rows)
+
+    async def reaching_back(self, site: str, device: str, through_ms: int, rows: int) -> int | None:
+        """The time of the reading that is `rows` before the last one up to `through_ms`; None: there are fewer."""
+        times = _between(select(Reading.measured_at_ms), site, device, None, through_ms)
+        found = await self._rows(times.order_by(Reading.measured_at_ms.desc()).offset(rows - 1).limit(1))
+        return int(found[0][0]) if found else None
 
     async def find(self, site: str, device: str, boot: str, seq: int) -> ReadingRow | None:
         """The reading with this identity, or None."""
@@ -109,6 +120,11 @@ class ReadingStore:
             return found
         one = await self.find(site, device, boot, int(seq))
         return [] if one is None else [one]
+
+    async def count_between(self, site: str, device: str, from_ms: int, to_ms: int) -> int:
+        """How many readings of a device were measured from `from_ms` up to and with `to_ms`."""
+        counted = _between(select(func.count()).select_from(Reading), site, device, from_ms, to_ms)
+        return int((await self._rows(counted))[0][0])
 
     async def count(self, site: str | None = None, device: str | None = None) -> int:
         """How many readings are stored, of everybody, one site or one device."""
@@ -149,6 +165,46 @@ class ReadingStore:
             .order_by(Device.site, Device.device)
         )
         return [Learner(site=s, device=d, learn_rows=n, stored=int(has)) for s, d, n, has in await self._rows(ready)]
+
+    async def devices_to_learn_anew(self, model_format: int) -> list[Grown]:
+        """Devices all of whose models are of an earlier format than this, which nobody can read any more."""
+        outdated = (
+            select(Device.site, Device.device, func.max(ModelVersion.rows))
+            .join(ModelVersion, (ModelVersion.site == Device.site) & (ModelVersion.device == Device.device))
+            .where(Device.revoked_at_ms.is_(None), Device.origin != SEED_ORIGIN)
+            .group_by(Device.site, Device.device)
+            .having(func.max(ModelVersion.format) < model_format)
+            .order_by(Device.site, Device.device)
+        )
+        return [Grown(site=s, device=d, needed=n, stored=n) for s, d, n in await self._rows(outdated)]
+
+    async def devices_that_grew(self, most_rows: int, most_numbers: int) -> list[Grown]:
+        """Devices with twice as many readings as their largest model was fitted on, or at last with as many as a fit
+        takes: `most_rows`, and `most_numbers` in all channels together.
+
+        Left alone are revoked ones, those whose `learn_rows` a person set, and machines that only show something: what
+        they send is a fault on purpose.
+        """
+        channels = func.greatest(func.jsonb_array_length(Device.metrics), 1)
+        most = func.least(most_rows, most_numbers / channels, type_=BigInteger)
+        largest = select(func.max(ModelVersion.rows)).where(
+            ModelVersion.site == Device.site, ModelVersion.device == Device.device
+        )
+        learner = select(Device.site, Device.device, largest.scalar_subquery().label("largest"), most.label("most"))
+        learner = learner.where(
+            Device.revoked_at_ms.is_(None), Device.learn_rows.is_(None), Device.origin.not_in(_SHOWS_SOMETHING)
+        )
+        of = learner.subquery()
+        needed = func.least(2 * of.c.largest, of.c.most)
+        grown = (
+            select(of.c.site, of.c.device, needed, func.sum(Boot.stored))
+            .join(Boot, (Boot.site == of.c.site) & (Boot.device == of.c.device))
+            .where(of.c.largest < of.c.most)
+            .group_by(of.c.site, of.c.device, of.c.largest, of.c.most)
+            .having(func.sum(Boot.stored) >= needed)
+            .order_by(of.c.site, of.c.device)
+        )
+        return [Grown(site=s, device=d, needed=int(n), stored=int(has)) for s, d, n, has in await self._rows(grown)]
 
     async def _rows(self, query: Select[*tuple[Any, ...]]) -> list[Any]:
         async with self._database.begin() as connection:

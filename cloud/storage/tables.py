@@ -7,35 +7,47 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Double,
-    Identity,
-    Index,
-    LargeBinary,
-    MetaData,
-    PrimaryKeyConstraint,
-    Text,
-    text,
-)
+from sqlalchemy import Identity, Index, PrimaryKeyConstraint, text
 from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
+from cloud.storage.base import Base
+from cloud.storage.model_tables import (
+    Backtest,
+    Classifier,
+    DeviceLimit,
+    InputDrift,
+    MachineState,
+    ModelRefusal,
+    ModelVersion,
+    ShadowScore,
+    Verdict,
+)
 
-class Base(DeclarativeBase):
-    """Every table of the store; names of keys and indexes follow one rule, so that migrations can name them."""
-
-    metadata = MetaData(naming_convention={"pk": "%(table_name)s_pkey", "ix": "%(table_name)s_%(column_0_N_name)s"})
-    type_annotation_map = {  # noqa: RUF012  # read by SQLAlchemy when the class is made
-        int: BigInteger,
-        float: Double,
-        str: Text,
-        bytes: LargeBinary,
-        dict[str, Any]: JSONB,
-        list[str]: ARRAY(Text),
-        list[float | None]: ARRAY(Double),
-    }
+__all__ = [
+    "Anomaly",
+    "Backtest",
+    "Base",
+    "Boot",
+    "Classifier",
+    "DetectorState",
+    "Device",
+    "DeviceLimit",
+    "EndedToken",
+    "Hop",
+    "InputDrift",
+    "MachineState",
+    "ModelRefusal",
+    "ModelVersion",
+    "Notification",
+    "Outbox",
+    "Promotion",
+    "Reading",
+    "Rejected",
+    "ShadowScore",
+    "User",
+    "Verdict",
+]
 
 
 class Device(Base):
@@ -173,6 +185,8 @@ class DetectorState(Base):
     state: Mapped[bytes]
     instance: Mapped[str]
     updated_at_ms: Mapped[int]
+    # How the readings are distributed since the model learned, in the watch's own bytes.
+    drift: Mapped[bytes | None]
 
 
 class Notification(Base):
@@ -224,7 +238,11 @@ class Hop(Base):
 
 
 class Promotion(Base):
-    """A model became the champion of a device; the newest one is in force."""
+    """A model became the champion of a device; the newest one is in force.
+
+    `mirrored`: the registry's own alias says the same. Where it does not yet, as after a roll-back while the registry
+    was away, the store is right and the alias is moved later.
+    """
 
     __tablename__ = "promotions"
 
@@ -240,6 +258,7 @@ class Promotion(Base):
     trained_from_ms: Mapped[int]
     trained_through_ms: Mapped[int]
     promoted_at_ms: Mapped[int]
+    mirrored: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
 class User(Base):

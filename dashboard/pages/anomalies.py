@@ -145,6 +145,7 @@ async def _drawer(reader: Reader, anomaly_id: str, wanted: Mapping[str, str]) ->
             ),
             className="s12 t2",
         ),
+        evidence.cause(anomaly, say),
         evidence.picture(anomaly, say),
         evidence.table(anomaly, say, with_share=True),
         evidence.model_line(anomaly, say),

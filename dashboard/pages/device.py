@@ -171,6 +171,7 @@ def _head(view: View, reader: Reader) -> list[Child]:
         html.Div([html.H1(device.device, className="asset"), badge(state, *words)], className="row gap wrap-row"),
         html.P(facts_, className="dotted s12 t2"),
         html.P([*past, lead], className="lead"),
+        evidence.cause(view.chosen, say) if view.chosen else None,
     ]
 
 

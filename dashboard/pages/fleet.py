@@ -22,7 +22,7 @@ from dashboard.ranking import ORDER, reporting, state_of, worst_first
 from ronda.client import ApiError
 
 _ATTENTION = ("critical", "warning")
-_NOT_JUDGED = ("no_data", "learning", "resting")
+_NOT_JUDGED = ("no_data", "off", "learning", "resting")
 # A state that no event announces (learning done, gone silent) is at most this old on the page.
 _REFRESH_MS = 15_000
 # The small lines show this much, in as many points as they have pixels.
@@ -81,7 +81,7 @@ async def _content(reader: Reader, wanted: str) -> list[Child]:
         _group(reader.say("Needs attention"), "", [t for t in tiles if t.state in _ATTENTION], "wide", reader),
         _group(
             reader.say("Not judged right now"),
-            reader.say("no data, learning or resting: Ronda cannot vouch for these"),
+            reader.say("no data, off, learning or resting: Ronda cannot vouch for these"),
             [t for t in tiles if t.state in _NOT_JUDGED],
             "small",
             reader,
@@ -244,7 +244,7 @@ def _small(tile: Tile, reader: Reader) -> dcc.Link:
     line = next(iter(tile.series.values()), None)
     value = _last(line) if line else None
     name = html.Span(device.device, className="m el", title=device.device)
-    left = html.Div([name, marked(tile.state, say)], className="col grow")
+    left = html.Div([name, marked(tile.state, say), caveat(tile, say)], className="col grow")
     middle = _small_line(line, say) if line and value is not None else None
     number: Child = "–"
     if line and value is not None and tile.state != "no_data":
@@ -253,6 +253,18 @@ def _small(tile: Tile, reader: Reader) -> dcc.Link:
         )
     right = html.Div([number, html.Span(_seen(device, reader), className="s12 t3")], className="col end")
     return _link(device, [html.Div([left, middle, right], className="row gap")], "small-card")
+
+
+def caveat(tile: Tile, say: Words) -> html.Span | None:
+    """What to know beside the state: a sensor that cannot be believed, readings that moved away, a young model."""
+    device = tile.device
+    if device.machine is None or tile.state not in ("healthy", "off"):
+        return None
+    if doubtful := len(device.machine.sensors):
+        return marked("info", say, say.count("{n} sensor stuck or silent", "{n} sensors stuck or silent", doubtful))
+    if device.drifting:
+        return marked("info", say, say("Readings drift"))
+    return marked("learning", say, say("Young model")) if device.machine.maturity == "young" else None
 
 
 def _small_line(line: Series, say: Words) -> html.Span:

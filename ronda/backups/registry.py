@@ -148,7 +148,7 @@ def _in_order(tables: Mapping[str, Table], order: list[str]) -> dict[str, Table]
 def _make_tables(uri: str) -> None:
     """Have MLflow make its tables where there are none."""
     from cloud.models.failures import told_apart
-    from cloud.models.registry import quiet_mlflow
+    from cloud.models.mlflow_link import quiet_mlflow
 
     mlflow = quiet_mlflow()
     with told_apart(uri):

@@ -96,6 +96,10 @@ def _artifacts(work: Restore) -> Place:
     return Folder(work.here(Path(place.uri))) if isinstance(place, Folder) else place
 
 
+# Every later migration has run by then, so that they are there whatever the backup's version was.
+_SAY_WHERE_MODELS_ARE = ("promotions", "model_versions", "classifiers")
+
+
 async def _fill_database(work: Restore) -> None:
     """The tables as they were when the backup was made, its rows, and then every later migration."""
     database = Database(work.database_url, connections=1, statement_within_s=0)
@@ -109,13 +113,14 @@ async def _fill_database(work: Restore) -> None:
             await _make_room(raw, work.backup.reading_days)
             await load(raw, work.backup.tables, work.unpacker, DATABASE)
             old, new = work.moved
-            await raw.execute(
-                "UPDATE promotions SET artifact_uri = $2::text || substr(artifact_uri, length($1::text) + 1) "
-                "WHERE substr(artifact_uri, 1, length($1::text) + 1) = $1::text || '/'",
-                old,
-                new,
-            )
             await connection.run_sync(upgrade)
+            for table in _SAY_WHERE_MODELS_ARE:
+                await raw.execute(
+                    f"UPDATE {table} SET artifact_uri = $2::text || substr(artifact_uri, length($1::text) + 1) "  # noqa: S608  # our own names
+                    "WHERE substr(artifact_uri, 1, length($1::text) + 1) = $1::text || '/'",
+                    old,
+                    new,
+                )
     finally:
         await database.close()
 

@@ -42,17 +42,35 @@ def train(
     keep: Annotated[
         bool, typer.Option("--keep", help="Stay, and train whenever a device is due: where no `ronda up` does.")
     ] = False,
+    from_: Annotated[str | None, typer.Option("--from", help="Learn from here on, such as 2026-11-22T10:00.")] = None,
+    through: Annotated[str | None, typer.Option(help="Learn up to here.")] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Faulty, so left out; may be given several times.", metavar="FROM..THROUGH")
+    ] = None,
+    faults: Annotated[
+        str | None, typer.Option(help="Learn a site's fault names from its confirmed alarms.", metavar="SITE")
+    ] = None,
 ) -> None:
-    """Fit a model on each device's stored healthy past, register it in MLflow and promote it."""
+    """Fit a model on each device's stored healthy past, register it in MLflow, try it and promote it.
+
+    Alarms that nobody judged or that were right are left out of what is learned, false ones are not: `ronda verdict`.
+    At most the latest 604,800 healthy readings are taken, a week at one a second; fewer of more than four channels.
+    """
+    if faults is not None:
+        from ronda.training.faults import run_fault_training
+
+        run(run_fault_training(data, faults))
+        return
     if keep:
         from ronda.training.trainer import run_trainer
 
         run(run_trainer())
         return
 
-    from ronda.training.train import run_training
+    from ronda.training.train import asked_past, run_training
 
-    run(run_training(data, devices or [], first=first))
+    past = asked_past(from_, through, exclude or [], named=bool(devices))
+    run(run_training(data, devices or [], first=first, past=past))
 
 
 @app.command()

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from cloud.agents.assets import Asset, Position
 from cloud.agents.evidence import anomaly_event
+from cloud.agents.inputs import input_watch
 from contract.events import AnomalyDetectedEvent, ModelPromotedEvent, ModelRef, ValidatedDataEvent
 from contract.identity import digest_id
-from detection.detector import Detector
 from detection.fit import fit
+from detection.machine import Machine as Judge
 from detection.model import sha256
 from edge.faults import Fault, FaultKind
 from edge.metrics import METRICS, NAMES, as_measured
@@ -108,7 +109,7 @@ def _judged(machine: Machine, blocks: Sequence[ValidatedDataEvent]) -> Iterator[
     first, *rest = blocks
     asset = _learned(machine, first)
     for block in rest:
-        for change in asset.judge(block):
+        for change in asset.judge(block).changes:
             yield anomaly_event(asset, block, change, block.measured_at_ms[change.row])
 
 
@@ -125,5 +126,5 @@ def _learned(machine: Machine, block: ValidatedDataEvent) -> Asset:
         promoted_at_ms=block.measured_at_ms[-1],
     )
     units = {metric.name: metric.unit for metric in METRICS}
-    detector = Detector(fitted.model, device=machine.device, units=units)
-    return Asset(promotion, detector, Position(promotion.trained_through_ms))
+    judge = Judge.begun(fitted.model, device=machine.device, units=units)
+    return Asset(promotion, judge, Position(promotion.trained_through_ms), input_watch(fitted.model))

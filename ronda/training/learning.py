@@ -8,8 +8,12 @@ import os
 import sys
 import time
 
+from cloud.models.training import due_again
 from cloud.storage.database import Database
+from cloud.storage.promotions import PromotionStore
 from cloud.storage.readings import ReadingStore
+from cloud.storage.verdicts import VerdictStore
+from detection.model import FORMAT
 from ronda.parts import Surroundings
 from ronda.processes import followers_environment
 
@@ -17,6 +21,8 @@ log = logging.getLogger("ronda.learning")
 
 # A new machine waits half an hour for enough readings; two seconds more are not felt.
 LOOK_S = 2.0
+# Whether a machine has twice as much to learn from is a question of hours.
+LOOK_AGAIN_S = 60.0
 # How late a champion that was moved in MLflow's own page is noticed.
 RECONCILE_S = 600.0
 # What failed is tried again after this: its cause is seldom gone within seconds.
@@ -25,15 +31,40 @@ AFTER_FAILURE_S = 300.0
 AWAY_S = 20.0
 
 
+class Due:
+    """Which machines wait for the trainer, and whether the registry waits to hear of a promotion."""
+
+    def __init__(self, database: Database, learn_rows: int) -> None:
+        self._readings = ReadingStore(database)
+        self._verdicts = VerdictStore(database)
+        self._promotions = PromotionStore(database)
+        self._learn_rows = learn_rows
+        self._looked_s = -LOOK_AGAIN_S
+        self._again: list[str] = []
+
+    async def now(self, now_s: float) -> list[str]:
+        """Their names, the same as long as the same wait."""
+        first = await self._readings.devices_ready_to_learn(self._learn_rows)
+        if now_s - self._looked_s >= LOOK_AGAIN_S:
+            self._looked_s, self._again = now_s, await self._learn_again()
+        unheard = [f"{each.site}/{each.device} v{each.version}" for each in await self._promotions.unmirrored()]
+        return [*(f"{each.site}/{each.device}" for each in first), *self._again, *unheard]
+
+    async def _learn_again(self) -> list[str]:
+        outdated = await self._readings.devices_to_learn_anew(FORMAT)
+        grown = await due_again(self._readings, self._verdicts)
+        return [f"{each.site}/{each.device}" for each in (*outdated, *grown)]
+
+
 async def keep_learning(around: Surroundings, database: Database) -> None:
     """Start the trainer whenever a machine is due, and now and then to see what the registry says."""
-    store = ReadingStore(database)
+    waiting = Due(database, around.settings.learn_rows)
     reconcile_at, again_at = time.monotonic() + RECONCILE_S, 0.0
     tried: list[str] = []
     while True:
         await asyncio.sleep(LOOK_S)
-        due = [f"{each.site}/{each.device}" for each in await store.devices_ready_to_learn(around.settings.learn_rows)]
         now = time.monotonic()
+        due = await waiting.now(now)
         # The same again: nothing could be learned from them, such as from a machine that stood still.
         is_time = bool(due) and (due != tried or now >= again_at)
         if not is_time and now < reconcile_at:

@@ -1,4 +1,4 @@
-"""The trainer: a short-lived process that fits models, registers them in MLflow and announces what is in force."""
+"""The trainer: a short-lived process that fits models, tries them, and announces what is in force."""
 
 from __future__ import annotations
 
@@ -12,22 +12,29 @@ from pathlib import Path
 
 import msgspec
 
-from broker.credentials import SERVICE_PREFIX, secret_client_id
-from broker.mqtt import MqttBus
+from cloud.models.jury import REFUSE
 from cloud.models.registry import Registry
-from cloud.models.training import train
+from cloud.models.training import Past, School, due_again
+from cloud.storage.backtests import BacktestRecord
 from cloud.storage.database import Database
+from cloud.storage.model_versions import ModelVersion, ModelVersionStore
 from cloud.storage.promotions import Promotion, PromotionStore
+from cloud.storage.reading_blocks import Learner
 from cloud.storage.readings import ReadingStore
-from contract.codec import encode_events
+from cloud.storage.verdicts import VerdictStore
 from contract.errors import TransientError
-from contract.events import ModelPromotedEvent
 from contract.names import split_address
+from detection.errors import FitError
+from detection.model import FORMAT
 from ronda.fleet import read_fleet
-from ronda.hub import open_database
 from ronda.installation import Installation, InstallationError
 from ronda.parts import Surroundings, clock_ms
 from ronda.settings import load_settings
+from ronda.store import opened_store
+from ronda.training.force import Announcer, championship
+from ronda.training.mirror import Mirror
+from ronda.training.spans import moment_ms, spans_ms
+from ronda.training.trying import jury
 
 log = logging.getLogger("ronda.train")
 
@@ -37,21 +44,13 @@ _FIRST_MODELS_S = 150.0
 _LOOK_S = 0.3
 
 
-class Pupil(msgspec.Struct, frozen=True):
-    """A machine that is to learn from its first `learn_rows` readings."""
-
-    site: str
-    device: str
-    learn_rows: int
-
-
-async def run_training(data: Path | None, addresses: Sequence[str], *, first: bool) -> None:
-    """Train `addresses`, or all that are due; then announce every champion that the store does not know.
+async def run_training(data: Path | None, addresses: Sequence[str], *, first: bool, past: Past) -> None:
+    """Train `addresses` on this `past`, or all that are due; then make the store and the registry say the same.
 
     `first`: begin with the registry, wait for the database, and stay until every emulated machine has its model.
     """
     asked = [split_address(address) for address in addresses]
-    with _alone(data):
+    with alone(data):
         if first and data is not None:
             # The imports and MLflow's tables take seconds: under way before there is anything to learn from.
             _registry_of_a_first_start(data).prepare()
@@ -59,59 +58,62 @@ async def run_training(data: Path | None, addresses: Sequence[str], *, first: bo
         around = Surroundings("trainer", data)
         registry = Registry(around.runtime.tracking_uri, around.runtime.artifact_root)
         registry.prepare()
-        async with open_database(around) as database:
+        async with opened_store(around.runtime.database_url, around.settings) as database:
             trainer = Trainer(around, database, registry)
             if first and data is not None:
                 await trainer.until_fleet_has_learned(Installation(data))
             elif asked:
-                await trainer.train([Pupil(*address, around.settings.learn_rows) for address in asked])
-                trainer.check_all_learned()
+                await trainer.train_asked(asked, past)
             else:
                 await trainer.train_due()
-                await trainer.reconcile()
+                await trainer.mirror.reconcile()
+
+
+def asked_past(from_: str | None, through: str | None, exclude: Sequence[str], *, named: bool) -> Past:
+    """What a person wants to be learned from. Raises: InstallationError for a period of no machine in particular."""
+    if not named and (from_ or through or exclude):
+        raise InstallationError("--from, --through and --exclude are about machines: name them, SITE/DEVICE")
+    return Past(
+        from_ms=moment_ms(from_, "--from"),
+        through_ms=moment_ms(through, "--through"),
+        marked=spans_ms(exclude, "--exclude"),
+    )
 
 
 class Trainer:
-    """Fits and announces."""
+    """Fits, tries and brings into force, one machine after the other."""
 
     def __init__(self, around: Surroundings, database: Database, registry: Registry) -> None:
         self._around = around
         self._registry = registry
         self._readings = ReadingStore(database)
+        self._verdicts = VerdictStore(database)
         self._promotions = PromotionStore(database)
-        self._unlearned: list[str] = []
+        moves = championship(around, database, Announcer(around))
+        self._jury = jury(around, database, moves)
+        self._school = School(
+            self._readings,
+            self._verdicts,
+            ModelVersionStore(database),
+            registry,
+            code_version=version("ronda"),
+            clock_ms=clock_ms,
+        )
+        self.mirror = Mirror(self._promotions, moves, registry)
 
-    async def train(self, pupils: Sequence[Pupil]) -> None:
-        """Fit, register, promote and announce, one machine after the other."""
-        for pupil in pupils:
-            promoted = await train(
-                self._readings,
-                self._registry,
-                self._promotions,
-                [pupil],
-                code_version=version("ronda"),
-                clock_ms=lambda: int(clock_ms()),
-            )
-            await self._announce(promoted)
-            self._tell(pupil, promoted)
-
-    def check_all_learned(self) -> None:
-        """Raises: InstallationError naming those from which nothing could be learned."""
-        if self._unlearned:
-            raise InstallationError(f"no model for {', '.join(self._unlearned)}: the log of the trainer says why")
-
-    def _tell(self, pupil: Pupil, promoted: Sequence[ModelPromotedEvent]) -> None:
-        asset = f"{pupil.site}/{pupil.device}"
-        for event in promoted:
-            print(f"{asset}: version {event.model.version} of {event.model.name} is champion, run {event.model.run_id}")
-        if not promoted:
-            self._unlearned.append(asset)
-            print(f"{asset}: nothing learned")
+    async def train_asked(self, addresses: Sequence[tuple[str, str]], past: Past) -> None:
+        """Those that a person named. Raises: InstallationError naming those from which nothing could be learned."""
+        learned = [await self._train(site, device, past) for site, device in addresses]
+        if unlearned := [f"{s}/{d}" for (s, d), done in zip(addresses, learned, strict=True) if not done]:
+            raise InstallationError(f"no model for {', '.join(unlearned)}: see above why")
 
     async def train_due(self) -> None:
-        """Those that have enough readings for their first model."""
-        due = await self._readings.devices_ready_to_learn(self._around.settings.learn_rows)
-        await self.train([Pupil(each.site, each.device, each.learn_rows) for each in due])
+        """Those with enough readings for their first model, with models of an earlier format, or with twice as many."""
+        await self._train_first(await self._readings.devices_ready_to_learn(self._around.settings.learn_rows))
+        for outdated in await self._readings.devices_to_learn_anew(FORMAT):
+            await self._train(outdated.site, outdated.device, Past())
+        for grown in await due_again(self._readings, self._verdicts):
+            await self._train(grown.site, grown.device, Past(least=grown.needed))
 
     async def until_fleet_has_learned(self, installation: Installation) -> None:
         """Train as the emulated machines' past arrives, until the last has its model."""
@@ -120,34 +122,55 @@ class Trainer:
         }
         async with _within(_FIRST_MODELS_S):
             while expected - await self._judged():
-                await self.train_due()
+                await self._train_first(await self._readings.devices_ready_to_learn(self._around.settings.learn_rows))
                 await asyncio.sleep(_LOOK_S)
 
-    async def reconcile(self) -> None:
-        """Take over champions that were moved in the registry itself, such as on MLflow's own page."""
-        known = {(each.site, each.device): each for each in await self._promotions.all_current()}
-        moved = [each for each in await asyncio.to_thread(self._registry.champions) if _differs(each, known)]
-        for promotion in moved:
-            now = msgspec.structs.replace(promotion, promoted_at_ms=int(clock_ms()))
-            await self._promotions.promote(now)
-            log.info("champion.moved", extra={"asset": f"{now.site}/{now.device}", "version": now.version})
-            await self._announce([now.event])
+    async def _train_first(self, learners: Sequence[Learner]) -> None:
+        for each in learners:
+            past = Past(rows=each.learn_rows, least=each.learn_rows, oldest=True)
+            if not await self._train(each.site, each.device, past):
+                # A machine that stood still when it was added teaches nothing by its first readings.
+                await self._train(each.site, each.device, msgspec.structs.replace(past, oldest=False))
+
+    async def _train(self, site: str, device: str, past: Past) -> bool:
+        """Was anything learned, whatever became of it then?"""
+        asset = f"{site}/{device}"
+        try:
+            candidate = await self._school.teach(site, device, past)
+        except FitError as error:
+            log.warning("model.unlearnable", extra={"asset": asset, "why": str(error)})
+            print(f"{asset}: nothing learned: {error}")
+            return False
+        trial, promotion = await self._jury.settle(candidate)
+        await self._follow(candidate, trial, promotion)
+        print(told(candidate, trial, promotion))
+        return True
+
+    async def _follow(self, candidate: ModelVersion, trial: BacktestRecord | None, promotion: Promotion | None) -> None:
+        """The registry's aliases follow what was decided."""
+        where = candidate.site, candidate.device, candidate.version
+        if promotion is not None:
+            await self.mirror.move_alias(promotion)
+        elif trial is not None and trial.decision == REFUSE:
+            await asyncio.to_thread(self._registry.retire, *where, trial.reason)
+        else:
+            await asyncio.to_thread(self._registry.challenge, *where)
 
     async def _judged(self) -> set[tuple[str, str]]:
         return {(each.site, each.device) for each in await self._promotions.all_current()}
 
-    async def _announce(self, events: Sequence[ModelPromotedEvent]) -> None:
-        if not events:
-            return
-        address = self._around.mqtt("trainer")
-        client_id = secret_client_id(f"{SERVICE_PREFIX}trainer-process", address.password)
-        async with MqttBus(address, client_id, persistent=False) as bus:
-            await bus.publish(encode_events(events), retain=True)
 
-
-def _differs(promotion: Promotion, known: dict[tuple[str, str], Promotion]) -> bool:
-    current = known.get((promotion.site, promotion.device))
-    return current is None or current.version != promotion.version
+def told(candidate: ModelVersion, trial: BacktestRecord | None, promotion: Promotion | None) -> str:
+    """What became of a training, as one line."""
+    asset = f"{candidate.site}/{candidate.device}"
+    learned = (
+        f"{asset}: version {candidate.version} of {candidate.name}, learned from {candidate.rows:,} healthy readings,"
+    )
+    if promotion is not None:
+        return f"{learned} is champion, run {candidate.run_id}"
+    if trial is not None and trial.decision == REFUSE:
+        return f"{learned} is refused by its back-test: {trial.reason}"
+    return f"{learned} challenges the champion; `ronda model promote {asset} {candidate.version}` promotes it"
 
 
 def _registry_of_a_first_start(data: Path) -> Registry:
@@ -176,7 +199,7 @@ async def _within(seconds: float) -> AsyncIterator[None]:
 
 
 @contextlib.contextmanager
-def _alone(data: Path | None) -> Iterator[None]:
+def alone(data: Path | None) -> Iterator[None]:
     """One trainer at a time; a second one waits for the first, and then mostly finds nothing to do."""
     if data is None:
         yield

@@ -2,150 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
 import pytest
 
-from cloud.agents.anomaly_detection import LOOK_TICKS, AnomalyDetectionAgent, Snapshot
-from cloud.agents.assets import Position
-from contract.errors import RondaError, TransientError
-from contract.events import (
-    AnomalyDetectedEvent,
-    Event,
-    HopEvent,
-    ModelPromotedEvent,
-    ModelRef,
-    Phase,
-    Readings,
-    ValidatedDataEvent,
-)
-from detection.fit import fit
-from detection.model import Model
-from tests.support.machines import METRICS, START_MS, UNITS, healthy, times
-
-LEARNED = 900
-BOOT = "9f2c41d07be3a655"
-SITE, DEVICE = "plant-1", "pump-07"
-
-
-def rows(count: int, *, sick_from: int | None = None, seed: int = 2) -> np.ndarray:
-    """Healthy rows (count, 4), the vibration tripled from `sick_from` on."""
-    values = healthy(count, seed)
-    if sick_from is not None:
-        values[sick_from:, 0] *= 3
-    return values
-
-
-def block(
-    values: np.ndarray, first_seq: int = 0, *, traced: bool = False, replayed: bool = False
-) -> ValidatedDataEvent:
-    seq = list(range(first_seq, first_seq + len(values)))
-    return ValidatedDataEvent(
-        site=SITE,
-        device=DEVICE,
-        boot=BOOT,
-        received_at_ms=START_MS,
-        metrics=METRICS,
-        seq=seq,
-        measured_at_ms=[START_MS + (LEARNED + number) * 1000 for number in seq],
-        values=values.T.tolist(),
-        traced=traced,
-        replayed=replayed,
-    )
-
-
-def promotion(version: str = "1", promoted_at_ms: int = START_MS) -> ModelPromotedEvent:
-    return ModelPromotedEvent(
-        site=SITE,
-        device=DEVICE,
-        model=ModelRef(name="ronda.plant-1.pump-07", version=version, run_id="r", sha256="s"),
-        artifact_uri=f"memory:{version}",
-        data_hash="d",
-        trained_through_ms=START_MS + (LEARNED - 1) * 1000,
-        promoted_at_ms=promoted_at_ms,
-    )
-
-
-class Files:
-    """One healthy model under every address, unless it is said to be tampered with."""
-
-    def __init__(self) -> None:
-        self.model = fit(healthy(LEARNED), times(LEARNED), METRICS).model
-        self.tampered = False
-
-    async def load(self, promotion: ModelPromotedEvent) -> Model:
-        if self.tampered:
-            raise RondaError("the model was changed after its promotion")
-        return self.model
-
-
-class Store:
-    """Remembers what was kept, and hands out what was stored."""
-
-    def __init__(self) -> None:
-        self.stored: list[ValidatedDataEvent] = []
-        self.snapshots: dict[tuple[str, str], Snapshot] = {}
-        self.events: dict[str, AnomalyDetectedEvent] = {}
-        self.promoted: list[ModelPromotedEvent] = []
-        self.away = 0
-        self.waiting: list[AnomalyDetectedEvent] = []
-
-    async def champions(self) -> Sequence[ModelPromotedEvent]:
-        return self.promoted
-
-    async def snapshot(self, site: str, device: str) -> Snapshot | None:
-        return self.snapshots.get((site, device))
-
-    async def rows_after(self, site: str, device: str, after: Position, limit: int) -> Sequence[Readings]:
-        return [each for each in self.stored if Position(each.measured_at_ms[0], each.boot, each.seq[0]) > after]
-
-    async def keep(self, snapshots: Sequence[Snapshot], events: Sequence[AnomalyDetectedEvent]) -> None:
-        if self.away:
-            self.away -= 1
-            raise TransientError("the database is away")
-        self.snapshots |= {(each.site, each.device): each for each in snapshots}
-        self.events |= {event.id: event for event in events}
-
-    async def unpublished(self) -> Sequence[AnomalyDetectedEvent]:
-        return self.waiting
-
-    async def published(self, events: Sequence[AnomalyDetectedEvent]) -> None:
-        self.waiting = [event for event in self.waiting if event not in events]
-
-    async def units(self, site: str, device: str) -> Mapping[str, str]:
-        return UNITS
-
-
-class Clock:
-    """Stands still until told."""
-
-    def __init__(self) -> None:
-        self.now = float(START_MS)
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Bench:
-    """An agent with its remembering surroundings."""
-
-    def __init__(self) -> None:
-        self.files, self.store, self.clock = Files(), Store(), Clock()
-        self.agent = self.restarted()
-
-    def restarted(self) -> AnomalyDetectionAgent:
-        self.agent = AnomalyDetectionAgent(self.files, self.store, self.clock)
-        return self.agent
+from cloud.agents.anomaly_detection import LOOK_TICKS, AnomalyDetectionAgent
+from cloud.agents.detection_ports import Snapshot
+from contract.errors import TransientError
+from contract.events import HopEvent, Phase
+from tests.agents.detection_bench import DEVICE, SITE, Bench, anomalies, block, promotion, rows
+from tests.support.machines import METRICS, START_MS
 
 
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
-
-
-def anomalies(events: Sequence[Event]) -> list[AnomalyDetectedEvent]:
-    return [event for event in events if isinstance(event, AnomalyDetectedEvent)]
 
 
 async def test_a_machine_without_a_model_is_not_judged(bench: Bench) -> None:
@@ -278,26 +147,6 @@ async def test_after_a_crash_the_same_rows_give_the_same_events(bench: Bench) ->
     await bench.restarted().start()
     second = anomalies(await bench.agent.handle([sick]))
     assert [event.id for event in first] == [event.id for event in second]
-
-
-async def test_a_tampered_model_is_refused_and_the_old_one_stays(bench: Bench) -> None:
-    await bench.agent.handle([promotion("1")])
-    bench.files.tampered = True
-    await bench.agent.handle([promotion("2")])
-    (raised, *_) = anomalies(await bench.agent.handle([block(rows(80, sick_from=30))]))
-    assert raised.model.version == "1"
-
-
-async def test_a_new_model_is_swapped_in_between_two_batches_and_an_open_anomaly_stays_one(bench: Bench) -> None:
-    values = rows(200, sick_from=30)
-    values[120:] = healthy(80, 3)
-    await bench.agent.handle([promotion("1")])
-    (raised, *_) = anomalies(await bench.agent.handle([block(values[:80])]))
-    await bench.agent.handle([promotion("2")])
-    later = anomalies(await bench.agent.handle([block(values[80:], 80)]))
-    assert {event.anomaly_id for event in later} == {raised.anomaly_id}
-    assert later[-1].phase is Phase.CLEARED
-    assert later[-1].model.version == "2"
 
 
 async def test_a_damaged_state_costs_the_window_and_nothing_more(bench: Bench) -> None:

@@ -9,7 +9,15 @@ import pytest
 from cloud.agents.notification import NotificationAgent
 from cloud.notifications.decision import Decision, LastSent, Why
 from contract.errors import TransientError
-from contract.events import AnomalyDetectedEvent, Delivery, Event, HopEvent, NotificationSentEvent
+from contract.events import (
+    AnomalyDetectedEvent,
+    Delivery,
+    Event,
+    HopEvent,
+    ModelRef,
+    ModelRefusedEvent,
+    NotificationSentEvent,
+)
 from tests.support.anomalies import anomaly
 
 
@@ -42,16 +50,43 @@ class Mails:
             )
         ]
 
+    def decide_refusal(self, last_told_ms: int | None) -> Decision:
+        return Decision(send=last_told_ms is None, reason=Why.MODEL_REFUSED)
+
+    async def notify_refusal(self, event: ModelRefusedEvent, decision: Decision) -> Sequence[NotificationSentEvent]:
+        self.told.append(f"{event.device} {decision.send}")
+        return [
+            NotificationSentEvent(
+                site=event.site,
+                device=event.device,
+                anomaly_id=event.id,
+                decision=decision.reason,
+                channel="mail",
+                delivery=Delivery.DELIVERED,
+                receipt="250 kept",
+                sent_at_ms=1,
+                correlation_id=event.id,
+            )
+        ]
+
 
 class Kept:
     """Remembers decisions; away for the devices named in `away`, once each."""
 
     def __init__(self) -> None:
         self.receipts: dict[str, Sequence[NotificationSentEvent]] = {}
+        self.refusals: dict[str, int] = {}
         self.away: set[str] = set()
         self.waiting: list[NotificationSentEvent] = []
 
-    async def is_decided(self, event: AnomalyDetectedEvent) -> bool:
+    async def refusal_told_ms(self, site: str, device: str) -> int | None:
+        return self.refusals.get(device)
+
+    async def record_refusal(self, refusal: ModelRefusedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
+        self.receipts[refusal.id] = receipts
+        self.refusals[refusal.device] = 1
+
+    async def is_decided(self, event: AnomalyDetectedEvent | ModelRefusedEvent) -> bool:
         if event.device in self.away:
             self.away.remove(event.device)
             raise TransientError("the database is away")
@@ -139,3 +174,21 @@ async def test_a_traced_anomaly_leaves_the_decision_and_the_delivery_as_hops(age
     out = await agent.handle([about("a", traced=True)])
     hops = [(event.station, event.did) for event in out if isinstance(event, HopEvent)]
     assert hops == [("notification", "decided"), ("mail", "delivered")]
+
+
+def refused(version: str) -> ModelRefusedEvent:
+    model = ModelRef(name="ronda.plant-1.a", version=version, run_id="r", sha256="s")
+    return ModelRefusedEvent(site="plant-1", device="a", model=model, why="it was changed", at_ms=1)
+
+
+async def test_a_refused_model_is_told_once_and_its_receipt_published(agent: NotificationAgent, mails: Mails) -> None:
+    assert receipts(await agent.handle([refused("2"), refused("2")])) == ["a"]
+    assert await agent.handle([refused("2")]) == []
+    assert mails.told == ["a True"]
+
+
+async def test_another_refused_model_of_the_same_machine_meets_the_cooldown(
+    agent: NotificationAgent, mails: Mails
+) -> None:
+    await agent.handle([refused("2"), refused("3")])
+    assert mails.told == ["a True", "a False"]

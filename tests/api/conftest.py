@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -24,17 +24,24 @@ from cloud.api.app import create_api
 from cloud.api.auth import AuthSettings, Tokens
 from cloud.api.lookups import StoreLookups
 from cloud.api.ports import Parts
+from cloud.models.championship import Championship
 from cloud.notifications.mailbox import Mailbox
 from cloud.storage.anomalies import AnomalyStore
+from cloud.storage.backtests import BacktestStore
 from cloud.storage.database import Database
 from cloud.storage.devices import DeviceStore
 from cloud.storage.ended_tokens import EndedTokenStore
 from cloud.storage.hops import HopStore
+from cloud.storage.limits import LimitStore
+from cloud.storage.model_versions import ModelVersion, ModelVersionStore
 from cloud.storage.notifications import NotificationStore
 from cloud.storage.promotions import PromotionStore
 from cloud.storage.quarantine import Quarantine
 from cloud.storage.readings import ReadingStore
 from cloud.storage.users import UserStore
+from cloud.storage.verdicts import VerdictStore
+from contract.codec import encode_events
+from contract.events import ModelPromotedEvent
 from ronda.client import RondaClient
 from tests.support.database import database, database_url, postgres
 from tests.support.redis import redis_server
@@ -43,7 +50,7 @@ __all__ = ["database", "database_url", "postgres", "redis_server"]
 
 SECRET = "a secret for tests only, of thirty-two bytes and more"
 API_KEY = "machine-key-for-tests"
-ALL_SCOPES = ("ingest:write", "simulate:write", "data:read", "devices:write")
+ALL_SCOPES = ("ingest:write", "simulate:write", "data:read", "devices:write", "alarms:write", "models:write")
 AGENTS = ("acquisition", "validation", "historian")
 
 
@@ -68,6 +75,23 @@ def broker() -> MemoryBroker:
     return MemoryBroker()
 
 
+class Unchanged:
+    """Whoever keeps the models' bytes says that they are those that were registered."""
+
+    async def check(self, model: ModelVersion) -> None:
+        pass
+
+
+def championship_on(database: Database, bus: Bus) -> Championship:
+    """What moves models in and out of force, telling this bus."""
+
+    async def announce(events: Sequence[ModelPromotedEvent]) -> None:
+        await bus.publish(encode_events(events), retain=True)
+
+    versions, trials = ModelVersionStore(database), BacktestStore(database)
+    return Championship(PromotionStore(database), versions, trials, Unchanged(), announce, now_ms)
+
+
 def parts_on(database: Database, bus: Bus, folder: Path, new_id: Callable[[], str]) -> Parts:
     """The API's parts on a real store, with its files in `folder`."""
     return Parts(
@@ -84,6 +108,10 @@ def parts_on(database: Database, bus: Bus, folder: Path, new_id: Callable[[], st
         hops=HopStore(database),
         quarantine=Quarantine(database),
         promotions=PromotionStore(database),
+        limits=LimitStore(database),
+        verdicts=VerdictStore(database),
+        model_versions=ModelVersionStore(database),
+        championship=championship_on(database, bus),
         lookups=StoreLookups(database),
         mailbox=Mailbox(folder / "mail"),
         agents=AGENTS,

@@ -41,6 +41,10 @@ class Door:
             hops=nothing,
             quarantine=nothing,
             promotions=nothing,
+            limits=nothing,
+            verdicts=nothing,
+            model_versions=nothing,
+            championship=nothing,
             lookups=self,  # type: ignore[arg-type]  # only lives
             mailbox=None,
             agents=(),

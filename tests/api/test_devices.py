@@ -48,6 +48,15 @@ def test_a_machine_has_one_word_for_how_it_is(found, seen_ms, judged, state):
     assert state_of(None if found is None else record(found), seen_ms, judged=judged, now_ms=NOW) is state
 
 
+def test_a_machine_that_is_off_is_off_unless_it_is_ill_or_silent():
+    def word(found=None, seen_ms=NOW - 1000):
+        return state_of(None if found is None else record(found), seen_ms, judged=True, now_ms=NOW, off=True)
+
+    assert word() is State.OFF
+    assert word(anomaly(severity=Severity.WARNING)) is State.WARNING
+    assert word(seen_ms=NOW - 301_000) is State.NO_DATA
+
+
 async def test_a_new_device_gets_a_password_that_works_and_is_told_once(http: httpx.AsyncClient, parts: Parts):
     body = {"site": "plant-1", "device": "pump-07", "metrics": [{"name": "temperature_c", "unit": "°C", "high": 150}]}
     answer = await http.post(DEVICES, json=body, headers=bearer("devices:write"))

@@ -32,7 +32,7 @@ async def test_the_documentation_is_whole_without_any_other_host(http: httpx.Asy
 async def test_the_openapi_document_says_what_is_answered(http: httpx.AsyncClient):
     document = (await http.get("/openapi.json")).json()
     anomaly = document["components"]["schemas"]["AnomalyView"]["properties"]
-    assert {"sensors", "model", "correlation_id", "notification"} <= set(anomaly)
+    assert {"sensors", "question", "cause", "model", "correlation_id", "notification"} <= set(anomaly)
     referred = re.findall(r"#/components/schemas/([A-Za-z]+)", json.dumps(document))
     assert set(referred) <= set(document["components"]["schemas"])
     for methods in document["paths"].values():

@@ -27,6 +27,7 @@ from tests.api.conftest import ALL_SCOPES, API_KEY, bearer, http_on, now_ms, tok
 from tests.api.forged import forged, signed
 from tests.api.test_history import keep
 from tests.api.test_ingest import message
+from tests.api.test_models import three_models
 from tests.api.test_simulation import rested_machines
 from tests.api.test_stream import address, open_stream, told
 from tests.support.anomalies import anomaly
@@ -60,10 +61,23 @@ DOORS = {
     "GET /api/v1/readings": Door("data:read", asked={"params": PUMP}),
     "GET /api/v1/anomalies": Door("data:read"),
     "GET /api/v1/anomalies/{anomaly_id}": Door("data:read", path={"anomaly_id": "a1"}),
+    "POST /api/v1/anomalies/{anomaly_id}/verdict": Door(
+        "alarms:write", path={"anomaly_id": "a1"}, asked={"json": {"verdict": "true"}}
+    ),
+    "DELETE /api/v1/anomalies/{anomaly_id}/verdict": Door("alarms:write", 204, path={"anomaly_id": "a1"}),
+    "GET /api/v1/models": Door("data:read"),
+    "GET /api/v1/devices/{site}/{device}/models": Door("data:read", path=PUMP),
+    "POST /api/v1/devices/{site}/{device}/models/{version}/promote": Door(
+        "models:write", path=PUMP | {"version": "3"}, asked={"json": {"force": True}}
+    ),
+    "POST /api/v1/devices/{site}/{device}/models/rollback": Door("models:write", path=PUMP),
     "GET /api/v1/trace/{correlation_id}": Door("data:read", path={"correlation_id": "order-1"}),
     "GET /api/v1/devices": Door("data:read"),
     "POST /api/v1/devices": Door("devices:write", 201, asked={"json": {"site": "plant-1", "device": "pump-08"}}),
     "DELETE /api/v1/devices/{site}/{device}": Door("devices:write", 204, path=PUMP),
+    "GET /api/v1/devices/{site}/{device}/limits": Door("data:read", path=PUMP),
+    "PUT /api/v1/devices/{site}/{device}/limits": Door("devices:write", path=PUMP, asked={"json": []}),
+    "GET /api/v1/devices/{site}/{device}/drift": Door("data:read", path=PUMP),
     "GET /api/v1/ledger": Door("data:read"),
     "POST /api/v1/simulate/anomaly-event": Door("simulate:write", 202),
     "GET /api/v1/mails": Door("data:read"),
@@ -104,6 +118,7 @@ async def plant(parts: Parts) -> None:
     await parts.users.add("ana", PASSWORD, scopes=ALL_SCOPES, devices=["*"], now_ms=0)
     await parts.devices.ensure("plant-1", "pump-07", "provisioned", now_ms=0)
     await keep(parts, anomaly(anomaly_id="a1", correlation_id="order-1"))
+    await three_models(parts)
     await rested_machines(parts, 1)
     assert parts.mailbox.keep(MAIL, MAILED_AT_MS) == MAIL_ID
 

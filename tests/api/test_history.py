@@ -64,6 +64,7 @@ async def test_an_anomaly_says_what_where_since_when_and_which_model_says_so(htt
     assert (item["raised_at_ms"], item["raised_at"]) == (RAISED_AT_MS, "2025-11-17T16:54:00.000Z")
     assert item["notification"]["receipt"] == "250 2.0.0 Ok"
     assert set(item["sentence"]) == {"en", "pt"}
+    assert (item["kind"], item["question"], item["cause"]) == ("anomaly", "level", None)
     assert (items[1]["active"], items[1]["cleared_at_ms"]) == (False, RAISED_AT_MS + 90_000)
     assert items[1]["raised_at_ms"] == RAISED_AT_MS + 60_000
 

@@ -17,6 +17,7 @@ from broker.memory import MemoryBroker
 from cloud.agents.acquisition import DataAcquisitionAgent
 from cloud.agents.agent import Agent
 from cloud.agents.anomaly_detection import AnomalyDetectionAgent
+from cloud.agents.fault_names import ClassifierRef
 from cloud.agents.historian import Historian
 from cloud.agents.notification import NotificationAgent
 from cloud.agents.registry import AGENTS, client_id, parties
@@ -26,15 +27,19 @@ from cloud.notifications.channel import Receipt
 from cloud.notifications.decision import Policy
 from cloud.notifications.notice import Locale, Notice
 from cloud.notifications.notifier import Notifier
+from cloud.notifications.refusal import AnyNotice, RefusalNotice
 from cloud.storage.database import Database
 from cloud.storage.hops import HopStore
+from cloud.storage.machine_states import MachineStateStore
+from cloud.storage.model_refusals import ModelRefusalStore
 from cloud.storage.promotions import Promotion, PromotionStore
 from cloud.storage.quarantine import Quarantine, Rejection
 from cloud.storage.readings import ReadingStore
-from contract.errors import Reason
-from contract.events import ModelPromotedEvent, Watermark
+from contract.errors import Reason, RondaError
+from contract.events import MachineStateEvent, ModelPromotedEvent, Watermark
 from contract.telemetry import encode
 from contract.topics import Channel, DeviceTopic
+from detection.classifier import Classifier
 from detection.fit import fit
 from detection.model import Model
 from ronda.agents import RegisteredDevices
@@ -56,23 +61,29 @@ class Outbox:
     name = "mail"
 
     def __init__(self) -> None:
-        self.sent: list[Notice] = []
+        self.sent: list[AnyNotice] = []
         self.told = asyncio.Event()
 
-    async def send(self, notice: Notice) -> Receipt:
+    async def send(self, notice: AnyNotice) -> Receipt:
         self.sent.append(notice)
         self.told.set()
         return Receipt("250 kept", ["maintenance@plant-1.example"])
 
 
 class Files:
-    """The one model there is."""
+    """The one model there is, unless a version was tampered with."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self.tampered = ""
 
     async def load(self, promotion: ModelPromotedEvent) -> Model:
+        if promotion.model.version == self.tampered:
+            raise RondaError("it was changed after its promotion")
         return self._model
+
+    async def load_classifier(self, ref: ClassifierRef) -> Classifier:
+        raise RondaError(f"no site has a classifier here, nor {ref.site}")
 
 
 def chain(database: Database, files: Files, outbox: Outbox) -> list[Agent]:
@@ -133,14 +144,18 @@ async def bus_for(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 async def learned(database: Database, start_ms: int) -> Files:
     """A model on the machine's healthy past, promoted in the store."""
     model = fit(healthy(LEARNED), times(LEARNED, start_ms=start_ms), METRICS).model
+    await promoted(database, start_ms, "1")
+    return Files(model)
+
+
+async def promoted(database: Database, start_ms: int, version: str) -> None:
     await PromotionStore(database).promote(
         Promotion(
-            site=SITE, device=DEVICE, version="1", name="ronda.plant-1.pump-07", run_id="run", sha256="sha",
-            data_hash="hash", artifact_uri="memory:1", rows=LEARNED, trained_from_ms=start_ms,
-            trained_through_ms=start_ms + (LEARNED - 1) * 1000, promoted_at_ms=start_ms,
+            site=SITE, device=DEVICE, version=version, name="ronda.plant-1.pump-07", run_id="run", sha256="sha",
+            data_hash="hash", artifact_uri="memory:", rows=LEARNED, trained_from_ms=start_ms,
+            trained_through_ms=start_ms + (LEARNED - 1) * 1000, promoted_at_ms=start_ms + int(version),
         )
     )  # fmt: skip
-    return Files(model)
 
 
 async def test_a_reading_out_of_the_ordinary_becomes_one_message_with_its_id(
@@ -168,6 +183,7 @@ async def test_a_reading_out_of_the_ordinary_becomes_one_message_with_its_id(
             stations = {hop.station for hop in await HopStore(database).by_correlation("click-1")}
             await asyncio.sleep(0.05)
     (notice,) = outbox.sent
+    assert isinstance(notice, Notice)
     assert notice.event.correlation_id == "click-1"
     assert notice.event.evidence.sensors[0].name == METRICS[0]
     assert await ReadingStore(database).count(SITE, DEVICE) == 60
@@ -187,6 +203,32 @@ async def test_garbage_is_quarantined_and_the_chain_goes_on(bus_for: BusFor, dat
             found = await Quarantine(database).newest()
             await asyncio.sleep(0.05)
     assert [(each.reason, each.payload) for each in found] == [(Reason.MALFORMED_JSON, b"\x00garbage")]
+
+
+async def test_a_poisoned_model_is_told_the_one_before_goes_on_and_the_machine_says_how_it_is(
+    bus_for: BusFor, database: Database
+) -> None:
+    outbox = Outbox()
+    start_ms = int(time.time() * 1000) - (LEARNED + 60) * 1000
+    files = await learned(database, start_ms)
+    await promoted(database, start_ms, "2")
+    files.tampered = "2"
+    row = dict(zip(METRICS, map(float, healthy(1, seed=5)[0]), strict=True))
+    message = encode(BOOT, [(0, start_ms + LEARNED * 1000, row)])
+    async with asyncio.timeout(60), running(chain(database, files, outbox), bus_for):
+        await outbox.told.wait()
+        async with bus_for("device", f"{SITE}/{DEVICE}") as device:
+            await device.publish([(str(DeviceTopic(SITE, DEVICE, Channel.TELEMETRY)), message)])
+            state: MachineStateEvent | None = None
+            while state is None or state.measured_at_ms < start_ms + LEARNED * 1000:
+                state = await MachineStateStore(database).get(SITE, DEVICE)
+                await asyncio.sleep(0.05)
+        (kept,) = await ModelRefusalStore(database).of(SITE, DEVICE)
+    (notice,) = outbox.sent
+    assert isinstance(notice, RefusalNotice)
+    assert (notice.event, kept.model.version) == (kept, "2")
+    assert state.model is not None
+    assert state.model.version == "1"
 
 
 async def _until_through(device: Bus, seq: int) -> None:

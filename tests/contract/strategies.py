@@ -7,18 +7,29 @@ from hypothesis import strategies as st
 
 from contract.errors import Reason
 from contract.events import (
+    AlarmKind,
     AnomalyDetectedEvent,
+    Cause,
+    ChannelDrift,
     Delivery,
     Event,
     Evidence,
     HopEvent,
+    InputDriftedEvent,
+    MachineState,
+    MachineStateEvent,
+    Maturity,
     ModelPromotedEvent,
     ModelRef,
+    ModelRefusedEvent,
+    ModelRole,
     NotificationSentEvent,
     Phase,
     ReadingRejectedEvent,
+    Remaining,
     SensorEvidence,
     SensorReadingIngestedEvent,
+    SensorState,
     Severity,
     StoredEvent,
     ValidatedDataEvent,
@@ -51,7 +62,7 @@ envelopes = st.fixed_dictionaries(
 device_topics = st.builds(DeviceTopic, sites, devices, st.sampled_from(Channel))
 chain_topics = st.builds(ChainTopic, st.sampled_from(Stage), st.integers(0, 63))
 agent_topics = st.builds(AgentTopic, devices, devices)
-model_topics = st.builds(ModelTopic, sites, devices)
+model_topics = st.builds(ModelTopic, sites, devices, st.sampled_from(ModelRole))
 
 # Any JSON there is, and what is nearly a message: the fields' own names with anything in them.
 json_values = st.recursive(
@@ -120,13 +131,30 @@ _sensors = st.builds(
     expected=numbers,
     expected_low=numbers,
     expected_high=numbers,
+    ratio=st.none() | numbers,
+)
+_sentences = st.dictionaries(st.sampled_from(["en", "pt"]), texts)
+_causes = st.builds(
+    Cause, fault=texts, by=texts, candidates=st.lists(texts, max_size=3), sentence=_sentences, source=texts
 )
 _evidence = st.builds(
     Evidence,
     sensors=st.lists(_sensors, max_size=2),
-    sentence=st.dictionaries(st.sampled_from(["en", "pt"]), texts),
+    sentence=_sentences,
     window=_windows,
+    question=texts,
+    cause=st.none() | _causes,
 )
+_remaining = st.builds(
+    Remaining,
+    metric=metrics,
+    limit=numbers,
+    unit=texts,
+    crosses_at_ms=times,
+    earliest_ms=times,
+    latest_ms=st.none() | times,
+)
+_drifts = st.builds(ChannelDrift, name=metrics, psi=numbers, ks=numbers, p_value=numbers, drifted=st.booleans())
 
 EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
     SensorReadingIngestedEvent: _blocks(SensorReadingIngestedEvent),
@@ -161,6 +189,7 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
         correlation_id=correlation_ids,
         model=_models,
         evidence=_evidence,
+        kind=st.sampled_from(AlarmKind),
         new_level=st.booleans(),
         replayed=st.booleans(),
         traced=st.booleans(),
@@ -199,5 +228,30 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
         data_hash=texts,
         trained_through_ms=times,
         promoted_at_ms=times,
+        role=st.sampled_from(ModelRole),
+    ),
+    ModelRefusedEvent: st.builds(
+        ModelRefusedEvent, **_address, model=_models, in_use=st.none() | _models, why=texts, at_ms=times
+    ),
+    MachineStateEvent: st.builds(
+        MachineStateEvent,
+        **_address,
+        state=st.sampled_from(MachineState),
+        maturity=st.sampled_from(Maturity),
+        measured_at_ms=times,
+        at_ms=times,
+        regime=st.none() | st.integers(0, 9),
+        sensors=st.dictionaries(metrics, st.sampled_from(SensorState), max_size=2),
+        remaining=st.none() | _remaining,
+        model=st.none() | _models,
+    ),
+    InputDriftedEvent: st.builds(
+        InputDriftedEvent,
+        **_address,
+        channels=st.lists(_drifts, max_size=2),
+        from_ms=times,
+        through_ms=times,
+        readings=seqs,
+        model=_models,
     ),
 }

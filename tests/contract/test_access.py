@@ -20,8 +20,9 @@ def test_a_device_may_write_and_read_only_its_own_topics(site: str, device: str)
     assert [topic.channel for topic in read] == list(DEVICE_READS)
 
 
-def test_a_device_may_not_raise_an_anomaly_or_move_its_own_watermark() -> None:
+def test_a_device_may_not_raise_an_anomaly_or_say_how_it_is_or_move_its_own_watermark() -> None:
     forbidden = {Channel.ANOMALY, Channel.REJECTED, Channel.NOTIFICATION, Channel.STORED, Channel.COMMAND}
+    forbidden |= {Channel.STATE, Channel.DRIFT, Channel.MODEL_REFUSED}
     rights = device_rights("plant-1", "pump-07")
     assert not {DeviceTopic.parse(topic).channel for topic in rights.writes} & forbidden
 

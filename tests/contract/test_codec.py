@@ -9,9 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.filters import matches
 from contract import codec
 from contract.errors import ContractError, Reason
-from contract.events import Event, HopEvent, ModelPromotedEvent, Readings, StoredEvent, ValidatedDataEvent, Watermark
+from contract.events import (
+    Event,
+    HopEvent,
+    MachineStateEvent,
+    ModelPromotedEvent,
+    Readings,
+    StoredEvent,
+    ValidatedDataEvent,
+    Watermark,
+)
 from contract.topics import ChainTopic, Channel, DeviceTopic, ModelTopic
 from tests.contract import strategies as ours
 from tests.contract.outcome import outcome
@@ -61,7 +71,7 @@ def test_an_event_travels_on_the_topic_of_its_device(event: Event) -> None:
     if topic.startswith("ronda/"):
         assert DeviceTopic.parse(topic)[:2] == (event.site, event.device)
     elif isinstance(event, ModelPromotedEvent):
-        assert ModelTopic.parse(topic) == (event.site, event.device)
+        assert ModelTopic.parse(topic) == (event.site, event.device, event.role)
     else:
         assert ChainTopic.parse(topic).partition == event.partition
     assert carries(topic, type(event))
@@ -75,8 +85,9 @@ def test_a_device_reads_its_watermark_as_boot_and_position_alone(event: StoredEv
     assert msgspec.json.decode(payload, type=Watermark) == Watermark(boot=event.boot, through=event.through)
 
 
-def test_a_champion_and_a_watermark_are_kept_for_those_who_come_later() -> None:
-    assert {kind for kind in codec.EVENTS if codec.is_retained(kind)} == {ModelPromotedEvent, StoredEvent}
+def test_a_model_a_watermark_and_a_machines_state_are_kept_for_those_who_come_later() -> None:
+    retained = {kind for kind in codec.EVENTS if codec.is_retained(kind)}
+    assert retained == {ModelPromotedEvent, StoredEvent, MachineStateEvent}
 
 
 def test_a_partition_narrows_the_batched_kinds() -> None:
@@ -134,9 +145,7 @@ def check(kind: type[Event], payload: bytes) -> None:
 
 
 def carries(topic: str, kind: type[Event]) -> bool:
-    wanted = codec.topic_filter(kind).split("/")
-    levels = topic.split("/")
-    return len(levels) == len(wanted) and all(want in {"+", level} for level, want in zip(levels, wanted, strict=True))
+    return matches(codec.topic_filter(kind), topic)
 
 
 def of(device: tuple[str, str], events: list[Event]) -> list[Event]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from contract import codec, schema, shapes, telemetry
 from contract import yaml as ours_yaml
 from contract.errors import Reason
-from contract.events import Event, StoredEvent
+from contract.events import Event, ModelRole, StoredEvent
 from contract.topics import AgentTopic, ChainTopic, Channel, DeviceTopic, ModelTopic, Stage
 from tests.contract import strategies as ours
 from tests.support.golden import Accepted, Golden, Refused, accepted, refused
@@ -112,7 +112,8 @@ def test_every_reference_of_the_asyncapi_document_resolves() -> None:
 def test_every_channel_of_the_contract_is_in_the_asyncapi_document() -> None:
     addresses = {re.sub(r"\{\w+\}", "+", channel["address"]) for channel in DOCUMENT["channels"].values()}
     wanted = {DeviceTopic.filter(channel) for channel in Channel} | {ChainTopic.filter(stage) for stage in Stage}
-    assert addresses == wanted | {AgentTopic.filter(), ModelTopic.filter()}
+    models = {str(ModelTopic("+", "+", role)) for role in ModelRole}
+    assert addresses == wanted | models | {AgentTopic.filter()}
 
 
 def test_a_channel_describes_exactly_the_parameters_of_its_address() -> None:
@@ -136,8 +137,9 @@ def test_an_operations_messages_are_those_of_its_channel() -> None:
 
 def test_what_is_retained_is_said_so() -> None:
     retained = {key for key, operation in DOCUMENT["operations"].items() if operation["bindings"]["mqtt"]["retain"]}
-    assert {"send-stored", "send-model", "send-agent", "receive-status"} <= retained
-    assert not {"receive-telemetry", "send-anomaly", "send-ingested"} & retained
+    assert {"send-stored", "send-model", "send-model-challenger", "send-agent", "receive-status"} <= retained
+    assert {"send-state"} <= retained
+    assert not {"receive-telemetry", "send-anomaly", "send-ingested", "send-drift"} & retained
 
 
 def test_every_schema_of_the_asyncapi_document_is_valid_by_its_meta_schema() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.errors import ContractError, Reason
+from contract.events import ModelRole
 from contract.topics import (
     DEVICE_READS,
     DEVICE_WRITES,
@@ -29,6 +30,8 @@ LEVELS = st.sampled_from(
         "v1",
         "agent",
         "model",
+        "champion",
+        "challenger",
         "plant-1",
         "gateway",
         "",
@@ -44,8 +47,11 @@ LEVELS = st.sampled_from(
 
 
 def matches(topic: str, pattern: str) -> bool:
-    """MQTT 3.1.1, section 4.7, for patterns with `+` alone."""
+    """MQTT 3.1.1, section 4.7, for patterns with `+`, and with `#`, which covers its parent too."""
     levels, wanted = topic.split("/"), pattern.split("/")
+    if wanted[-1] == "#":
+        wanted.pop()
+        del levels[len(wanted) :]
     return len(levels) == len(wanted) and all(want in {"+", level} for level, want in zip(levels, wanted, strict=True))
 
 
@@ -94,6 +100,13 @@ def test_who_is_alive_and_which_model_are_matched_by_their_filters(agent: AgentT
     assert matches(str(model), ModelTopic.filter(model.site, model.device))
 
 
+@given(ours.sites, ours.devices)
+def test_a_challenger_never_takes_the_champions_place_on_the_broker(site: str, device: str) -> None:
+    champion, challenger = ModelTopic(site, device), ModelTopic(site, device, ModelRole.CHALLENGER)
+    assert str(champion) == f"ronda-chain/v1/model/{site}/{device}"
+    assert str(challenger) != str(champion)
+
+
 @pytest.mark.parametrize("partition", ["64", "-1", "07", "٣", "1e1", "", "9" * 5000, "0/0"])
 def test_a_partition_is_a_plain_number_below_64(partition: str) -> None:
     with pytest.raises(ContractError, match="is not a chain topic"):
@@ -103,4 +116,5 @@ def test_a_partition_is_a_plain_number_below_64(partition: str) -> None:
 def test_a_device_writes_and_reads_different_channels() -> None:
     assert not set(DEVICE_WRITES) & set(DEVICE_READS)
     agents = {Channel.ANOMALY, Channel.REJECTED, Channel.NOTIFICATION}
+    agents |= {Channel.STATE, Channel.DRIFT, Channel.MODEL_REFUSED}
     assert set(DEVICE_WRITES) | set(DEVICE_READS) | agents == set(Channel)

@@ -45,6 +45,16 @@ SENTENCE = {
     "en": "Vibration at the drive end is 0.52 g, 2.4 times what pump-07 shows when healthy.",
     "pt": "A vibração do lado acoplado está em 0,52 g, 2,4 vezes o que a pump-07 mostra quando saudável.",
 }
+CAUSE = {
+    "fault": "mechanical",
+    "by": "rule",
+    "candidates": ["imbalance", "misalignment"],
+    "sentence": {
+        "en": "It looks mechanical, not load: imbalance or misalignment.",
+        "pt": "Parece mecânico, não de carga: desbalanceamento ou desalinhamento.",
+    },
+    "source": "ISO 13373-3:2015, guidelines for vibration diagnosis",
+}
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
@@ -127,6 +137,7 @@ def anomaly(number: int = 1, severity: str = "critical", **more: Any) -> Json:
             sensor("flow_lpm", 0.03),
         ],
         "sentence": SENTENCE,
+        "cause": CAUSE,
         "model": MODEL,
         "notification": notification(),
         "notifications": [notification(sent_at_ms=since + 11_000)],

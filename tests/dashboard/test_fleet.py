@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC
+from typing import Any
 
 from dashboard.evidence import compared
 from dashboard.facts import Anomaly, Device, MailSummary, fact
 from dashboard.golden_view import mail_words
 from dashboard.language import Words
-from dashboard.ranking import reporting, worst_first
+from dashboard.pages.fleet import Tile, caveat
+from dashboard.ranking import reporting, state_of, worst_first
 from tests.dashboard.plant import NOW_MS, anomaly, device, sensor
 
 
@@ -45,6 +47,25 @@ def test_reporting_is_who_was_heard_of_lately_whatever_the_state() -> None:
         known("d", "no_data", last_seen_ms=None),
     ]
     assert reporting(devices, NOW_MS) == 3
+
+
+def caveat_of(state: str = "healthy", **more: Any) -> str:
+    tile = Tile(known("a", state, **more), state, None, {})
+    shown = caveat(tile, Words("en", UTC))
+    return "" if shown is None else str(shown.children[1])
+
+
+def test_a_calm_machine_says_what_to_know_beside_its_state() -> None:
+    young, ready = {"state": "running", "maturity": "young"}, {"state": "running", "maturity": "ready"}
+    assert caveat_of() == caveat_of(machine=ready) == ""
+    assert caveat_of(machine=young) == "Young model"
+    assert caveat_of(machine=young, drifting=["flow_lpm"]) == "Readings drift"
+    assert caveat_of(machine=ready | {"sensors": {"flow_lpm": "stuck"}}) == "1 sensor stuck or silent"
+    assert caveat_of("warning", machine=young) == ""
+
+
+def test_a_machine_that_is_off_is_so_and_a_demonstration_machine_rests() -> None:
+    assert [state_of(known("a", "off")), state_of(known("demo-1", "off", origin="demo"))] == ["off", "resting"]
 
 
 def test_what_is_outside_its_range_is_in_the_table_whatever_its_share() -> None:

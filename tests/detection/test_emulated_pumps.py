@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detection.detector import Change, Detector
+from detection.change import Change
+from detection.detector import Detector
 from detection.episode import Phase
 from detection.fit import fit
 from edge.demo import MINUTE_S, faulty_minute

@@ -39,13 +39,18 @@ def test_it_clears_after_rows_in_a_row_clearly_inside() -> None:
     assert timeline((11, 1.2), (5, 0.5)) == [(10, Phase.RAISED), (15, Phase.CLEARED)]
 
 
-def test_it_clears_when_it_settled_below_a_third_of_its_peak() -> None:
-    assert timeline((11, 6.0), (5, 1.7)) == [(10, Phase.RAISED), (15, Phase.CLEARED)]
-    assert timeline((11, 6.0), (60, 1.9)) == [(10, Phase.RAISED)]
+def test_it_clears_outside_too_when_what_was_raised_is_over() -> None:
+    episode, cleared = Episode(), []
+    for second in range(30):
+        phase = episode.step(6.0 if second < 15 else 1.9, second * 1000, SETTINGS, back=15 <= second < 21)
+        cleared += [second] if phase is Phase.CLEARED else []
+    assert cleared[0] == 19
 
 
-def test_what_is_still_critical_is_never_cleared() -> None:
-    assert timeline((11, 30.0), (600, 2.1)) == [(10, Phase.RAISED)]
+def test_what_waits_longer_is_raised_later() -> None:
+    episode = Episode()
+    told = [episode.step(1.2, second * 1000, SETTINGS, wait_ms=20_000) for second in range(40)]
+    assert told.index(Phase.RAISED) == 30
 
 
 def test_getting_critical_is_told_at_once_and_only_once() -> None:

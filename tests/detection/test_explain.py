@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detection.detector import Change
+from detection.change import Change
 from detection.explain import Kind
 from tests.support.machines import CENTRES, DEVIATIONS, UNITS, detector, healthy, play
 
@@ -77,8 +77,8 @@ def test_a_steady_climb_is_no_roughness_even_in_a_smooth_channel() -> None:
 
 
 def test_soon_after_a_hole_a_jump_is_still_told_from_drift() -> None:
-    values = healthy(900 + 60)[900:]
-    values[28:, 3] += np.minimum(np.arange(32) * 0.5, 10) * DEVIATIONS[3]
+    values = healthy(900 + 120)[900:]
+    values[38:, 3] += np.minimum(np.arange(82) * 0.5, 10) * DEVIATIONS[3]
     change = play(detector(), values)[0]
     assert change.explanation.kind is Kind.JUMP
-    assert change.row < 55
+    assert change.row < 90

@@ -8,8 +8,9 @@ import pytest
 from detection.detector import Detector
 from detection.errors import FitError
 from detection.fit import MIN_ROWS, data_hash, fit
+from detection.model import Maturity
 from detection.settings import Settings
-from tests.support.machines import DEVIATIONS, METRICS, START_MS, healthy, times
+from tests.support.machines import DEVIATIONS, METRICS, START_MS, healthy, only, times
 
 
 def test_the_report_says_what_was_learned_from() -> None:
@@ -64,7 +65,7 @@ def test_a_channel_that_only_flickers_between_two_digits_has_a_limit() -> None:
     values = healthy(900)
     values[:, 3] = 20 + (np.arange(900) // 300 % 2) * 0.1
     model = fit(values, times(900), METRICS).model
-    assert min(model.rough_limit) > 0
+    assert min(only(model).rough_limit) > 0
 
 
 def test_infinite_values_and_wrong_shapes_are_refused() -> None:
@@ -87,7 +88,9 @@ def test_rows_broken_up_by_holes_are_refused() -> None:
 def test_holes_between_long_stretches_are_no_obstacle() -> None:
     at = START_MS + np.cumsum(np.where(np.arange(900) % 300 == 0, 10**7, 1000))
     smooth, broken = fit(healthy(900), times(900), METRICS), fit(healthy(900), at, METRICS)
-    np.testing.assert_allclose(np.diag(broken.model.level_limit), np.diag(smooth.model.level_limit), rtol=0.3)
+    np.testing.assert_allclose(
+        np.diag(only(broken.model).level_limit), np.diag(only(smooth.model).level_limit), rtol=0.3
+    )
 
 
 def test_rows_in_any_order_are_learned_in_the_order_of_time() -> None:
@@ -96,15 +99,36 @@ def test_rows_in_any_order_are_learned_in_the_order_of_time() -> None:
 
 
 def test_a_drifting_channel_gets_a_wider_limit_and_a_question_of_its_own() -> None:
-    model = fit(healthy(900), times(900), METRICS).model
-    assert model.jump_channels == [3]
-    assert model.level_limit[3][3] > 20 * model.level_limit[0][0]
+    normal = only(fit(healthy(900), times(900), METRICS).model)
+    assert normal.jump_channels == [3]
+    assert normal.level_limit[3][3] > 20 * normal.level_limit[0][0]
 
 
 def test_a_stricter_sensitivity_scales_the_limits() -> None:
-    loose = fit(healthy(900), times(900), METRICS, Settings(sensitivity=2.0)).model
-    strict = fit(healthy(900), times(900), METRICS, Settings(sensitivity=1.0)).model
-    np.testing.assert_allclose(loose.level_limit, 4 * np.array(strict.level_limit))
+    loose = fit(healthy(900), times(900), METRICS, Settings(sensitivity=2.0, margin=0)).model
+    strict = fit(healthy(900), times(900), METRICS, Settings(sensitivity=1.0, margin=0)).model
+    np.testing.assert_allclose(only(loose).level_limit, 4 * np.array(only(strict).level_limit))
+
+
+def test_a_last_third_that_roams_further_widens_the_limit_without_any_label() -> None:
+    calm, roaming = healthy(900), healthy(900)
+    roaming[700:, 1] += 5 * DEVIATIONS[1]
+    assert fit(calm, times(900), METRICS).report.factor == Settings().sensitivity
+    report = fit(roaming, times(900), METRICS).report
+    assert Settings().sensitivity < report.factor <= 2 * Settings().sensitivity
+
+
+def test_a_model_is_young_until_it_has_seen_half_an_hour_that_it_foresaw() -> None:
+    assert fit(healthy(1799), times(1799), METRICS).model.maturity is Maturity.YOUNG
+    assert fit(healthy(1800), times(1800), METRICS).model.maturity is Maturity.READY
+    changed = healthy(1800)
+    changed[1200:, 1] += 30 * DEVIATIONS[1]
+    assert fit(changed, times(1800), METRICS).model.maturity is Maturity.YOUNG
+
+
+def test_the_deciles_are_those_of_the_rows_learned_from() -> None:
+    model = fit(healthy(900), times(900), METRICS).model
+    np.testing.assert_allclose(np.array(model.deciles)[:, 5], np.median(healthy(900)[60:], axis=0))
 
 
 def test_the_data_hash_follows_the_rows_and_nothing_else() -> None:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from detection.detector import Change, Detector
+from detection.change import Change
+from detection.detector import Detector
 from detection.fit import fit
 from detection.model import Model
 from edge.demo import FAULTY_S, MINUTE_S, faulty_minute
@@ -15,17 +16,10 @@ from edge.faults import FaultKind
 from edge.metrics import NAMES
 from edge.past import HISTORY_ROWS
 from edge.pump import Pump
+from edge.signatures import LOOK_FIRST
 
 T0 = 1_763_800_000
 SEEDS = (0, 1, 2)
-# Which sensors a technician would look at first.
-PLAUSIBLE = {
-    FaultKind.IMBALANCE: {"vibration_de_rms_g", "vibration_nde_rms_g"},
-    FaultKind.BEARING_WEAR: {"vibration_de_rms_g"},
-    FaultKind.CAVITATION: {"pressure_bar", "flow_lpm", "vibration_de_rms_g", "vibration_nde_rms_g"},
-    FaultKind.BLOCKED_VALVE: {"flow_lpm", "pressure_bar", "current_a"},
-    FaultKind.OVERHEATING: {"motor_temperature_c"},
-}
 
 
 class Rested(NamedTuple):
@@ -61,7 +55,7 @@ def test_each_simulated_fault_is_raised_within_the_minute_and_names_a_plausible_
     changes = click(rested, kind, hours_later)
     assert [change.phase for change in changes] == ["raised"]
     assert MINUTE_S - FAULTY_S < changes[0].row < MINUTE_S - 5
-    assert changes[0].explanation.sensors[0].name in PLAUSIBLE[kind]
+    assert changes[0].explanation.sensors[0].name in LOOK_FIRST[kind]
 
 
 @pytest.mark.parametrize("hours_later", [0, 1, 9, 24])

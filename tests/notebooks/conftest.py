@@ -14,10 +14,14 @@ from notebooks.execute import execute
 from notebooks.record import RESULTS
 from tests.support.datasets import datasets
 
-# As small as the bounds allow: `make notebooks` takes five repeats and four times as many permutations and pumps.
+# As small as the bounds allow: `make notebooks` takes five repeats, four times as many permutations and pumps, whole
+# weeks of a larger fleet.
 QUICK: dict[str, dict[str, int]] = {
-    "05_classification_benchmark": {"repeats": 1, "permutations": 5, "draws": 50},
-    "08_pump_classification": {"train_pumps": 10, "test_pumps": 12},
+    "01_healthy_baseline": {"step": 750, "pumps": 4},
+    "02_detector_on_skab": {"draws": 300},
+    "05_classification_benchmark": {"repeats": 1, "permutations": 5, "draws": 50, "splits": 6},
+    "08_pump_classification": {"train_pumps": 8, "test_pumps": 8},
+    "09_fleet_simulation": {"assets": 3, "days": 1, "each": 1, "first_seed": 4},
 }
 
 
@@ -33,8 +37,11 @@ class Execution:
         return self.results["figures"]
 
 
+Run = Callable[[str], Execution]
+
+
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Execution]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     root = tmp_path_factory.mktemp("notebooks")
     tracking_uri = f"sqlite:///{root / 'mlflow.db'}"
 

@@ -16,12 +16,21 @@ from cloud.notifications.decision import Why
 from cloud.notifications.facts import facts_of
 from cloud.notifications.message import compose, warm_up
 from cloud.notifications.notice import Language, Notice
-from contract.events import AnomalyDetectedEvent, SensorEvidence, Severity, Window
+from contract.events import AnomalyDetectedEvent, Cause, SensorEvidence, Severity, Window
 from tests.notifications.notices import BASE_URL, notice
 from tests.support.anomalies import RAISED_AT_MS, anomaly, sensor, window
 
 RECIPIENTS = ["ana@plant.example", "bruno@plant.example"]
 LANGUAGES: tuple[Language, ...] = ("en", "pt")
+
+LOOKS = Cause(
+    fault="mechanical",
+    by="rule",
+    candidates=["imbalance", "bearing_wear"],
+    sentence={"en": "It looks mechanical, not load.", "pt": "Parece mecânico, não de carga."},
+    source="ISO 13373-3:2015",
+)
+LOOKING = msgspec.structs.replace(anomaly().evidence, cause=LOOKS)
 
 
 def mail(of: Notice) -> EmailMessage:
@@ -97,6 +106,26 @@ def test_an_anomaly_without_sensors_still_has_a_mail() -> None:
     message = mail(notice(bare))
     assert "the vibration at the drive end has been 1.8 times" in message["Subject"]
     assert part(message, "html").count("cid:chart") == 0
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_it_looks_like_is_told_after_the_sentence_with_who_says_so(language: Language) -> None:
+    message = mail(notice(anomaly(evidence=LOOKING), language=language))
+    for shown in (Reader(part(message, "html")).text, part(message, "plain")):
+        assert LOOKS.sentence[language] in shown
+        assert LOOKS.source in shown
+        assert shown.index(LOOKS.sentence[language]) > shown.index(anomaly().evidence.sentence[language][:40])
+
+
+def test_a_classifier_is_told_from_a_rule() -> None:
+    learned = msgspec.structs.replace(LOOKS, by="classifier", source="faults.plant-1 v3")
+    event = anomaly(evidence=msgspec.structs.replace(LOOKING, cause=learned))
+    assert "(By rule: ISO 13373-3:2015)" in part(mail(notice(anomaly(evidence=LOOKING))), "plain")
+    assert "(Learned from earlier alarms: faults.plant-1 v3)" in part(mail(notice(event)), "plain")
+
+
+def test_where_nothing_tells_what_it_looks_like_the_mail_says_nothing_of_it() -> None:
+    assert facts_of(notice()).looks is None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -8,8 +8,9 @@ import pytest
 
 from cloud.notifications.channel import Channel, DeliveryError, Receipt
 from cloud.notifications.decision import Decision, Policy, Why
-from cloud.notifications.notice import Locale, Notice
+from cloud.notifications.notice import Locale
 from cloud.notifications.notifier import Notifier, Retries
+from cloud.notifications.refusal import AnyNotice
 from contract.errors import TransientError
 from contract.events import AnomalyDetectedEvent, Delivery
 from tests.support.anomalies import RAISED_AT_MS, anomaly
@@ -24,9 +25,9 @@ class Remembering:
     def __init__(self, name: str, *troubles: Exception) -> None:
         self.name = name
         self._troubles = list(troubles)
-        self.notices: list[Notice] = []
+        self.notices: list[AnyNotice] = []
 
-    async def send(self, notice: Notice) -> Receipt:
+    async def send(self, notice: AnyNotice) -> Receipt:
         self.notices.append(notice)
         if self._troubles:
             raise self._troubles.pop(0)
@@ -104,12 +105,12 @@ async def test_a_slow_channel_does_not_hold_up_another() -> None:
     released = asyncio.Event()
 
     class Slow(Remembering):
-        async def send(self, notice: Notice) -> Receipt:
+        async def send(self, notice: AnyNotice) -> Receipt:
             await asyncio.wait_for(released.wait(), 5)
             return await super().send(notice)
 
     class Releasing(Remembering):
-        async def send(self, notice: Notice) -> Receipt:
+        async def send(self, notice: AnyNotice) -> Receipt:
             released.set()
             return await super().send(notice)
 

@@ -16,7 +16,7 @@ import pytest
 from cloud.notifications.channel import DeliveryError
 from cloud.notifications.webhook import Webhook, body_of
 from contract.errors import TransientError
-from contract.events import AnomalyDetectedEvent
+from contract.events import AnomalyDetectedEvent, Cause
 from tests.notifications.notices import BASE_URL, notice
 from tests.support.anomalies import anomaly
 
@@ -103,8 +103,16 @@ async def test_the_body_is_the_event_with_sentence_and_links() -> None:
     assert (body["type"], body["decision"], body["suppressed"]) == ("anomaly.raised", "first", 2)
     assert body["id"] == event.id
     assert body["sentence"] == event.evidence.sentence
+    assert body["cause"] is None
     assert body["links"]["device"].startswith(f"{BASE_URL}/ui/device/plant-1/pump-07?anomaly=")
     assert body["links"]["trace"] == f"{BASE_URL}/api/v1/trace/plant-1.pump-07.9f2c41d07be3a655.88214"
+
+
+def test_the_body_says_what_it_looks_like() -> None:
+    looks = Cause(fault="overload", by="rule", candidates=["overload"], sentence={"en": "It looks like overload."})
+    event = anomaly(evidence=msgspec.structs.replace(anomaly().evidence, cause=looks))
+    body = json.loads(body_of(notice(event)))
+    assert body["cause"] == body["event"]["evidence"]["cause"] == msgspec.to_builtins(looks)
 
 
 def test_the_same_notice_is_the_same_body() -> None:

@@ -13,6 +13,8 @@ from cloud.storage.database import Database
 from cloud.storage.errors import DatabaseError
 from cloud.storage.layout import missing_indexes, readings_layout, schema_version
 from cloud.storage.migrate import newest_version, upgrade
+from cloud.storage.model_versions import ModelVersionStore, Status
+from cloud.storage.promotions import PromotionStore
 from cloud.storage.readings import ReadingStore
 from cloud.storage.tables import Base
 from tests.support.readings import DEVICE, SITE, START_MS, block
@@ -99,3 +101,41 @@ async def test_an_index_that_somebody_dropped_is_named(database: Database) -> No
     async with database.begin() as connection:
         await connection.execute(text("DROP INDEX readings_request_id"))
         assert await missing_indexes(connection) == ["readings_request_id"]
+
+
+@pytest.fixture
+async def third_version(empty_url: str) -> AsyncIterator[Database]:
+    """A database as the third version left it, open."""
+    database = Database(empty_url)
+    await database.open()
+    async with database.begin() as connection:
+        await connection.run_sync(upgrade, "0003")
+    yield database
+    await database.close()
+
+
+_PROMOTED_TWICE = """
+INSERT INTO promotions (site, device, version, name, run_id, sha256, data_hash, artifact_uri, rows, trained_from_ms,
+                        trained_through_ms, promoted_at_ms)
+SELECT 'plant-1', device, version, 'ronda.plant-1.' || device, 'run', 'sum', 'data', 'file:///m', 1800, 1, 2, at_ms
+FROM (VALUES ('pump-07', '1', 30), ('pump-07', '2', 20), ('pump-08', '9', 5), ('pump-08', '10', 6))
+    AS made (device, version, at_ms)
+"""
+
+
+async def test_models_of_the_third_version_keep_their_place(third_version: Database) -> None:
+    async with third_version.begin() as connection:
+        await connection.execute(text(_PROMOTED_TWICE))
+    await third_version.migrate()
+    store = ModelVersionStore(third_version)
+    models = [*await store.history("plant-1", "pump-07"), *await store.history("plant-1", "pump-08")]
+    assert {(model.device, model.version): model.status for model in models} == {
+        ("pump-07", "1"): Status.CHAMPION,  # rolled back to
+        ("pump-07", "2"): Status.RETIRED,
+        ("pump-08", "10"): Status.CHAMPION,
+        ("pump-08", "9"): Status.RETIRED,
+    }
+    in_force = await PromotionStore(third_version).all_current()
+    assert [(each.version, each.mirrored) for each in in_force] == [("1", True), ("10", True)]
+    async with third_version.begin() as connection:
+        assert await connection.run_sync(_differences) == []

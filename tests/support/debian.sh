@@ -6,10 +6,11 @@ PATH="$PATH:/usr/sbin:/sbin"
 
 wanted=("$@")
 # A browser without a font draws nothing: one as wide as those of phones, and one with the rocket of a title.
-# Playwright's driver wants libatomic1. PostgreSQL, since the one of the Python wheel is built without TLS.
+# Playwright's driver wants libatomic1, LightGBM libgomp1.
+# PostgreSQL, since the one of the Python wheel is built without TLS.
 [ ${#wanted[@]} -gt 0 ] ||
-    wanted=(curl mosquitto mosquitto-clients chromium fonts-liberation fonts-noto-color-emoji libatomic1 redis-server
-        prometheus nodejs clang-14 lld-14 wasi-libc libclang-rt-14-dev-wasm32 postgresql pgbouncer)
+    wanted=(curl mosquitto mosquitto-clients chromium fonts-liberation fonts-noto-color-emoji libatomic1 libgomp1
+        redis-server prometheus nodejs clang-14 lld-14 wasi-libc libclang-rt-14-dev-wasm32 postgresql pgbouncer)
 
 is_there() {
     case "$1" in

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from detection.detector import Change, Detector
+from detection.change import Change
+from detection.detector import Detector
 from detection.fit import fit
+from detection.model import Model, Normal
 from detection.rows import Floats, Ints
 from detection.settings import Settings
 
@@ -34,6 +36,13 @@ def detector(settings: Settings | None = None, *, learn: int = 900, seed: int = 
     """One that learned from `learn` healthy rows, which end right before START_MS + learn seconds."""
     fitted = fit(healthy(learn, seed), times(learn), METRICS, settings)
     return Detector(fitted.model, device="pump-07", units=UNITS)
+
+
+def only(model: Model) -> Normal:
+    """What is normal at the only operating point of a machine."""
+    (normal,) = model.normals
+    assert normal is not None
+    return normal
 
 
 def play(watcher: Detector, values: Floats, *, start_ms: int = START_MS + 900_000, step_ms: int = 1000) -> list[Change]:

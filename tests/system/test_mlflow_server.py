@@ -4,91 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
+from cloud.models.artifacts import Artifacts
+from cloud.models.registry import Provenance, Registry
+from cloud.storage.model_versions import LeftOut
 from cloud.storage.postgres import EmbeddedPostgres
-from tests.support.installation import clean_environment, until
-from tests.support.ports import free_port
+from detection.fit import fit
+from tests.support.machines import METRICS, healthy, times
+from tests.support.mlflow import MlflowServer
 from tests.support.seaweed import Seaweed, seaweed
 from tests.system.conftest import Make
 
 BUCKET = "models"
-
-
-class MlflowServer:
-    """`ronda mlflow` in a process of its own."""
-
-    def __init__(self, folder: Path, environment: dict[str, str], name: str = "mlflow") -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.output = folder / f"{name}.out"
-        self._folder = folder
-        self._environment = clean_environment() | environment
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> MlflowServer:
-        with self.output.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "ronda", "mlflow", "--port", str(self.port), "--data", "unused"],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self._environment, cwd=self._folder,
-            )  # fmt: skip
-        until(self._healthy, lambda: f"MLflow; it said:\n{self.said()}", 60)
-        return self
-
-    def family(self) -> list[psutil.Process]:
-        assert self.process is not None
-        top = psutil.Process(self.process.pid)
-        return [top, *top.children(recursive=True)]
-
-    def said(self) -> str:
-        return self.output.read_text(errors="replace")
-
-    def stop(self) -> None:
-        if self.process is None or self.process.poll() is not None:
-            return
-        family = self.family()
-        self.process.send_signal(signal.SIGTERM)
-        _, left = psutil.wait_procs(family, timeout=15)
-        for process in left:
-            process.kill()
-        assert not left, f"left behind: {left}"
-
-    def killed(self) -> None:
-        """With -9: the worker must not live on."""
-        family = self.family()
-        family[0].kill()
-        _, left = psutil.wait_procs(family, timeout=10)
-        for process in left:
-            process.kill()
-        assert not left, f"left behind: {left}"
-
-    def refused(self) -> str:
-        """What it says when it ends at once."""
-        done = subprocess.run(
-            [sys.executable, "-m", "ronda", "mlflow", "--port", str(self.port), "--data", "unused"],
-            capture_output=True, text=True, timeout=60, env=self._environment, cwd=self._folder, check=False,
-        )  # fmt: skip
-        assert done.returncode != 0, done.stdout
-        [line] = done.stderr.strip().splitlines()
-        return line
-
-    def _healthy(self) -> bool | None:
-        assert self.process is not None
-        assert self.process.poll() is None, self.said()
-        try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=2) as answer:
-                return True if answer.status == 200 else None
-        except OSError:
-            return None
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +72,28 @@ def test_it_is_two_processes_on_the_loopback_without_a_secret_on_a_command_line(
 def test_it_answers_to_its_own_names_only(server: MlflowServer, host: str, status: int) -> None:
     url = f"{server.url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=none"
     assert httpx.get(url, headers={"Host": host}).status_code == status
+
+
+def test_the_life_of_a_model_is_the_same_on_a_server(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    registry = Registry(server.url, "unused")
+    made = [
+        registry.register("plant-9", "fan", fit(healthy(300, seed), times(300), METRICS), Provenance(
+            code_version="test", made_at_ms=seed, excluded=[LeftOut(from_ms=1, through_ms=2, why="planned work")]
+        ))
+        for seed in (1, 2)
+    ]  # fmt: skip
+    assert registry.champion("plant-9", "fan") is None
+    registry.promote("plant-9", "fan", "1")
+    registry.challenge("plant-9", "fan", "2")
+    assert registry.champion("plant-9", "fan") == made[0]
+    registry.promote("plant-9", "fan", "2")
+    assert registry.champion("plant-9", "fan") == made[1]
+    assert made[1].excluded[0].why == "planned work"
+    for model in made:
+        assert Artifacts(server.url).load(model.artifact_uri, model.sha256).rows == 300
+    named = registry.register_classifier("plant-9", b"{}", {"imbalance": 2}, Provenance(code_version="t", made_at_ms=3))
+    assert Artifacts(server.url).fetch(named.artifact_uri, named.sha256) == b"{}"
 
 
 def test_the_product_works_with_it_as_without(server: MlflowServer, store: Seaweed, make_ronda: Make) -> None:

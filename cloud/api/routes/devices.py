@@ -60,7 +60,7 @@ _OPENAPI = {"requestBody": {"required": True, "content": {"application/json": {"
 
 @router.get("/devices")
 async def devices(request: Request, _: Reader, site: str | None = None, origin: str | None = None) -> Response:
-    """The machines in service, worst state first: critical, warning, no_data, learning, healthy."""
+    """The machines in service, worst state first: critical, warning, no_data, learning, healthy, off."""
     return answer({"items": await services_of(request).fleet.devices(site, origin)})
 
 

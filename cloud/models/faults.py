@@ -1,0 +1,67 @@
+"""Teach the fault classifier what people found: alarms that they confirmed and gave a cause."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from cloud.storage.verdicts import Confirmed
+from contract.events import Evidence
+from detection.classifier import Classifier
+from detection.classifier_fit import Case, fit_classifier
+from detection.errors import FitError
+from detection.explain import Findings, Sensor
+from detection.kinds import Kind
+
+# Each fault a few times on each machine of a large site; the newest are how the machines are now.
+NEWEST = 2_000
+# What the classifier knows signatures of: the detector's own questions. A crossed limit has no direction.
+_ASKED = frozenset({Kind.LEVEL, Kind.JUMP, Kind.ROUGHNESS})
+
+
+class Taught(msgspec.Struct, frozen=True, kw_only=True):
+    """A classifier, and how many alarms of each fault it was learned from."""
+
+    classifier: Classifier
+    learned: dict[str, int]
+
+
+def teach_faults(confirmed: Sequence[Confirmed]) -> Taught:
+    """Learn from confirmed alarms. Raises: FitError saying what is missing, and how to add it."""
+    cases = [_case(each) for each in confirmed if each.event.evidence.question in _ASKED]
+    if not cases:
+        raise FitError(
+            "no alarm of this site was confirmed with a cause; say what was found with "
+            "`ronda verdict ALERT true --cause bearing_wear`"
+        )
+    channels = sorted({sensor.name for case in cases for sensor in case.found.sensors})
+    return Taught(classifier=fit_classifier(cases, channels), learned=dict(Counter(case.fault for case in cases)))
+
+
+def findings_of(evidence: Evidence) -> Findings:
+    """What the detector found, from the evidence that was frozen when the alarm was raised."""
+    return Findings(
+        kind=Kind(evidence.question),
+        sensors=[
+            Sensor(
+                name=sensor.name,
+                unit=sensor.unit,
+                share=sensor.share,
+                seen=sensor.seen,
+                expected=sensor.expected,
+                expected_low=sensor.expected_low,
+                expected_high=sensor.expected_high,
+                ratio=sensor.ratio,
+            )
+            for sensor in evidence.sensors
+        ],
+        window_ms=[],
+        window={},
+    )
+
+
+def _case(confirmed: Confirmed) -> Case:
+    event = confirmed.event
+    return Case(fault=confirmed.cause, source=f"{event.site}/{event.device}", found=findings_of(event.evidence))

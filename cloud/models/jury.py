@@ -1,0 +1,151 @@
+"""What becomes of a candidate: it is tried on the stored history, and comes into force, waits, or is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from cloud.models.artifacts import ArtifactError
+from cloud.models.backtest import Decision, Policy, verdict_on
+from cloud.models.championship import Championship
+from cloud.models.trial import Backtester, Progress, Trial
+from cloud.storage.backtests import BacktestRecord, BacktestStore
+from cloud.storage.model_versions import ModelVersion
+from cloud.storage.promotions import Promotion, PromotionStore
+from contract.identity import digest_id
+from detection.model import Model
+
+log = logging.getLogger("ronda.models")
+
+PROMOTE, WAIT, REFUSE = "promote", "wait", "refuse"
+
+
+class Loader(Protocol):
+    """Where models' bytes are read; blocking (`cloud.models.artifacts.Artifacts`)."""
+
+    def load(self, artifact_uri: str, checksum: str) -> Model:
+        """Raises: ArtifactError when they are not those that were registered."""
+
+
+class Jury:
+    """Tries candidates; `automatic`: those within bounds come into force by themselves, else they challenge."""
+
+    def __init__(
+        self,
+        backtester: Backtester,
+        backtests: BacktestStore,
+        promotions: PromotionStore,
+        championship: Championship,
+        models: Loader,
+        clock_ms: Callable[[], float],
+        *,
+        automatic: bool,
+        policy: Policy | None = None,
+    ) -> None:
+        self._backtester = backtester
+        self._backtests = backtests
+        self._promotions = promotions
+        self._championship = championship
+        self._models = models
+        self._clock_ms = clock_ms
+        self._automatic = automatic
+        self._policy = policy or Policy()
+
+    async def settle(self, candidate: ModelVersion) -> tuple[BacktestRecord | None, Promotion | None]:
+        """The trial, None for a first model, which has nothing to be tried against; the promotion, where there is one.
+
+        A machine that nobody watches is worse than one whose model nobody looked at: a first model always comes into
+        force.
+        """
+        if await self._promotions.current(candidate.site, candidate.device) is None:
+            return None, await self._promote(candidate)
+        record, decision = await self.judge(candidate)
+        if not decision.promote:
+            await self._championship.refuse(candidate)
+            return record, None
+        if self._automatic:
+            return record, await self._promote(candidate)
+        await self._championship.challenge(candidate)
+        return record, None
+
+    async def judge(
+        self,
+        candidate: ModelVersion,
+        *,
+        from_ms: int | None = None,
+        through_ms: int | None = None,
+        progress: Progress = lambda _: None,
+    ) -> tuple[BacktestRecord, Decision]:
+        """Try it against the champion over this period, by default the last day, and keep what was found.
+
+        The champion itself is tried against the one before it.
+        """
+        history = await self._promotions.history(candidate.site, candidate.device)
+        current = next((each for each in history if each.version != candidate.version), None)
+        trial = await self._backtester.try_out(
+            candidate.site,
+            candidate.device,
+            await self._model(candidate),
+            None if current is None else await self._champion(current),
+            from_ms=from_ms,
+            through_ms=through_ms,
+            progress=progress,
+        )
+        decision = verdict_on(
+            trial.found,
+            replayed_ms=trial.replayed_ms,
+            exceedance=candidate.exceedance,
+            first=current is None,
+            policy=self._policy,
+        )
+        record = self._record(candidate, current, trial, decision)
+        await self._backtests.add(record)
+        log.info(
+            "model.tried",
+            extra={
+                "asset": f"{candidate.site}/{candidate.device}",
+                "version": candidate.version,
+                "decision": record.decision,
+                "reason": str(decision.reason),
+            },
+        )
+        return record, decision
+
+    async def _champion(self, current: Promotion) -> Model | None:
+        """None when it cannot be read, such as one of an earlier format: what was really raised is left to compare."""
+        try:
+            return await self._model(current)
+        except ArtifactError as error:
+            asset = f"{current.site}/{current.device}"
+            log.warning("champion.unreadable", extra={"asset": asset, "version": current.version, "why": str(error)})
+            return None
+
+    async def _promote(self, candidate: ModelVersion) -> Promotion:
+        return await self._championship.promote(candidate.site, candidate.device, candidate.version, force=True)
+
+    async def _model(self, kept: ModelVersion | Promotion) -> Model:
+        return await asyncio.to_thread(self._models.load, kept.artifact_uri, kept.sha256)
+
+    def _record(
+        self, candidate: ModelVersion, current: Promotion | None, trial: Trial, decision: Decision
+    ) -> BacktestRecord:
+        at_ms = int(self._clock_ms())
+        outcome = PROMOTE if self._automatic else WAIT
+        return BacktestRecord(
+            id=digest_id(candidate.site, candidate.device, candidate.version, at_ms),
+            site=candidate.site,
+            device=candidate.device,
+            version=candidate.version,
+            against=None if current is None else current.version,
+            from_ms=trial.from_ms,
+            through_ms=trial.through_ms,
+            readings=trial.readings,
+            appeared=trial.found.appeared,
+            vanished=trial.found.vanished,
+            kept=trial.found.kept,
+            decision=outcome if decision.promote else REFUSE,
+            reason=f"{decision.reason}: {decision.detail}",
+            at_ms=at_ms,
+        )

@@ -1,0 +1,143 @@
+"""What comes back slowly after a stop: a motor is warm again an hour later, and until then its cold is no fault.
+
+One idea: a channel that a stop or another speed has left outside its healthy range is left out for as long as it is on
+its way back, steadily. When it arrives, passes to the other side or stops getting nearer, it is judged again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.errors import ModelError
+from detection.regimes import Regimes
+from detection.rows import Floats, Ints
+
+Flags = NDArray[np.bool_]
+
+# The healthy range reaches three deviations far, told by where 90 % of the rows are.
+_INNER, _NINETY_PERCENT, _REACH = (0.05, 0.95), 1.645, 3.0
+# A tenth nearer within five minutes at 1 Hz: what a first-order lag of up to 47 minutes does; a 10 kg motor has 10 to
+# 20. What does not get nearer is not coming back.
+_NEARER, _PATIENCE_ROWS = 0.9, 300
+
+_HOME, _PENDING = 0, 2
+
+
+class SlowChannels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The channels (s, columns of a row) that do not tell operating points apart, and where they are while it runs.
+
+    `centre` and `reach` per running point (r × s), engineering units.
+    """
+
+    channels: list[int] = []
+    centre: list[list[float]] = []
+    reach: list[list[float]] = []
+
+    def check(self, channels: int, running: int) -> None:
+        """Raises: ModelError when these do not fit a machine with so many channels and running points."""
+        if sorted(set(self.channels)) != self.channels or not all(0 <= at < channels for at in self.channels):
+            raise ModelError(f"the slow channels must be rising and below {channels}, these are {self.channels}")
+        for table in (self.centre, self.reach):
+            if self.channels and [len(row) for row in table] != [len(self.channels)] * running:
+                raise ModelError(f"slow channels need a row of {len(self.channels)} numbers per running point")
+            if not all(math.isfinite(number) for row in table for number in row):
+                raise ModelError("a slow channel's centre or reach is not finite")
+
+
+def learn_slow(values: Floats, codes: Ints, regimes: Regimes) -> SlowChannels:
+    """From healthy rows (n, k) and their operating points (n): none for a machine without a second point."""
+    others = [c for c in range(values.shape[1]) if c not in regimes.channels]
+    parts = [values[codes == point] for point in range(regimes.running)]
+    heard = [c for c in others if all(np.isfinite(part[:, c]).any() for part in parts)]
+    if not heard or not regimes.channels:
+        return SlowChannels()
+    centres, reaches = [], []
+    for part in parts:
+        low, centre, high = np.nanquantile(part[:, heard], (_INNER[0], 0.5, _INNER[1]), axis=0)
+        centres.append(centre.tolist())
+        reaches.append((_REACH / _NINETY_PERCENT * np.maximum(high - centre, centre - low)).tolist())
+    return SlowChannels(channels=heard, centre=centres, reach=reaches)
+
+
+class ReturnState(msgspec.Struct):
+    """The running point the machine is at (None: it is not running, or nothing was heard yet), and per slow channel
+    (s) on which side of its range it is, how far off it last was, and since how many rows it has not come nearer.
+
+    `left`: the machine was seen elsewhere before; what a detector finds when it begins is judged.
+    """
+
+    place: int | None = None
+    left: bool = False
+    side: list[int] = []
+    mark: list[float] = []
+    waited: list[int] = []
+
+
+class ReturnWatch:
+    """Tells, row by row, which channels are still on their way back; goes on from `state` when there is one."""
+
+    def __init__(self, slow: SlowChannels, channels: int, state: ReturnState | None = None) -> None:
+        size = len(slow.channels)
+        self.state = state or ReturnState(side=[_HOME] * size, mark=[0.0] * size, waited=[0] * size)
+        self._slow = slow
+        self._running = len(slow.centre)
+        self._nothing = np.zeros((1, channels), dtype=bool)
+        self._nothing.flags.writeable = False
+
+    def process(self, values: Floats, codes: Ints) -> Flags:
+        """Rows (n, k) with NaN where missing, and their operating points (n) → which values to leave out (n, k)."""
+        if len(codes) == 1 and self.is_idle(int(codes[0])):
+            return self._nothing
+        if not self._slow.channels or (self._all_home() and bool((codes == self.state.place).all())):
+            return np.zeros(values.shape, dtype=bool)
+        returning = np.zeros(values.shape, dtype=bool)
+        for row, code in enumerate(codes.tolist()):
+            for channel in self._step(values[row], code):
+                returning[row, channel] = True
+        return returning
+
+    def is_idle(self, code: int) -> bool:
+        """Would a row at this operating point leave nothing out, and change nothing that is kept?"""
+        return not self._slow.channels or (code == self.state.place and self._all_home())
+
+    def interrupt(self) -> None:
+        """A hole in the data: what the machine did meanwhile is unknown, so all is judged."""
+        size = len(self._slow.channels)
+        self.state = ReturnState(side=[_HOME] * size, mark=[0.0] * size, waited=[0] * size)
+
+    def _all_home(self) -> bool:
+        return not any(self.state.side)
+
+    def _step(self, row: Floats, code: int) -> Sequence[int]:
+        state = self.state
+        if not 0 <= code < self._running:
+            state.place, state.left = None, True
+            state.side = [_HOME] * len(state.side)
+            return ()
+        if code != state.place:
+            arrived = state.left or state.place is not None
+            state.place = code
+            state.side = [_PENDING if arrived else _HOME] * len(state.side)
+        return [c for at, c in enumerate(self._slow.channels) if state.side[at] and self._away(at, float(row[c]), code)]
+
+    def _away(self, at: int, value: float, place: int) -> bool:
+        """Is the channel still on its way back? Keeps its side and its nearest distance."""
+        state = self.state
+        if math.isnan(value):
+            return True
+        off = value - self._slow.centre[place][at]
+        side = 0 if abs(off) <= self._slow.reach[place][at] else 1 if off > 0 else -1
+        if state.side[at] == _PENDING:
+            state.side[at], state.mark[at], state.waited[at] = side, abs(off), 0
+            return side != _HOME
+        state.waited[at] += 1
+        if abs(off) <= _NEARER * state.mark[at]:
+            state.mark[at], state.waited[at] = abs(off), 0
+        if side != state.side[at] or state.waited[at] >= _PATIENCE_ROWS:
+            state.side[at] = _HOME
+        return state.side[at] != _HOME
