@@ -16,7 +16,8 @@ import msgspec
 import numpy as np
 
 from detection.errors import ModelError
-from detection.explain import Findings, Kind, Sensor
+from detection.explain import Findings, Sensor
+from detection.kinds import Kind
 from detection.model import MAX_BYTES, MAX_CHANNELS
 from detection.rows import Floats
 

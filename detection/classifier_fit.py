@@ -12,7 +12,8 @@ import numpy as np
 
 from detection.classifier import UNKNOWN, Classifier, Signature, direction, lead
 from detection.errors import FitError
-from detection.explain import Findings, Kind
+from detection.explain import Findings
+from detection.kinds import Kind
 from detection.rows import Floats
 
 # One alarm in twenty may be refused for looking too little like its own fault; and when a fault is named, that may be

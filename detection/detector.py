@@ -18,15 +18,17 @@ from detection import state as memory
 from detection.change import Change
 from detection.episode import Phase, Severity
 from detection.errors import DetectionError
-from detection.judge import Judge, Verdicts
+from detection.judge import Judge
 from detection.kinds import Alarm
 from detection.model import Maturity, Model, sha256
+from detection.order import cuts, in_order
 from detection.regimes import STARTING, UNSEEN, RegimeGate
 from detection.returning import ReturnWatch
-from detection.rows import STEPS, Floats, Ints, arranged, scaled, scaled_row
+from detection.rows import STEPS, Floats, Ints, arranged, in_steps, scaled
 from detection.sensor_alarm import SensorAlarm, explained
 from detection.sensors import MISSING, OK, STUCK, Codes, Flags, SensorWatch
 from detection.state import State
+from detection.verdicts import Verdicts, unjudged_row
 from detection.words import Teller
 
 Columns = Sequence[Sequence[float | None]] | Floats
@@ -74,14 +76,14 @@ class Detector:
         self.position_ms: int | None = None
         self.skipped = 0
         self._teller = Teller(device, units or {}, tz)
-        self._judge = Judge(model, self._teller)
+        self.judge = Judge(model, self._teller)
         self._gate = RegimeGate(model.regimes)
         self._return_watch = ReturnWatch(model.slow, len(model.metrics))
         self._sensor_watch, self._sensor_alarm = SensorWatch(model.habits), SensorAlarm()
         self.health = [OK] * len(model.metrics)
         self._fingerprint = sha256(model.to_bytes())
-        self._centre, self._deviation = np.asarray(model.centre), np.asarray(model.deviation)
-        self._per_unit = (STEPS / self._deviation).tolist()
+        self.centre, self._deviation = np.asarray(model.centre), np.asarray(model.deviation)
+        self.per_unit = STEPS / self._deviation
         # A hole as long as the window: what stands on its far side says nothing about now.
         self._gap_ms = model.settings.window * model.cadence_ms
         self.place: int | None = None
@@ -92,12 +94,12 @@ class Detector:
     @property
     def active(self) -> bool:
         """Is the machine outside its normal state?"""
-        return self._judge.decisions.episode.active
+        return self.judge.decisions.episode.active
 
     @property
     def score(self) -> float:
         """The last score there was; 1 is the limit."""
-        return self._judge.score
+        return self.judge.score
 
     @property
     def running(self) -> Running:
@@ -125,24 +127,65 @@ class Detector:
     @property
     def warming(self) -> bool:
         """Is the window still filling, so that nothing is judged?"""
-        return self._judge.warming
+        return self.judge.warming
 
     def process(self, measured_at_ms: Sequence[int] | Ints, values: Columns, metrics: Sequence[str]) -> list[Change]:
         """Judge n readings in the order given: times (n), and per metric, in any order, a column of n values.
 
         NaN or None is a value that is missing. Raises: DetectionError when the columns do not fit.
         """
+        times, rows = self.checked(measured_at_ms, values, metrics)
+        if len(times) == 1:
+            found = unjudged_row()
+            if self.watch_row(rows, times, found):
+                self.judge.judge_row(in_steps(rows[0], self.centre, self.per_unit), int(times[0]), found)
+            return self.conclude(found)
+        found = Verdicts([], np.full(len(times), np.nan), [])
+        order = in_order(times, self.position_ms, self._gap_ms)
+        self.position_ms, self.skipped = order.position_ms, self.skipped + order.late
+        for number, places in enumerate(order.stretches):
+            if number:
+                self._interrupt()
+            if len(places):
+                self._watch(rows[places], times[places], places, found)
+        return self.conclude(found)
+
+    def checked(
+        self, measured_at_ms: Sequence[int] | Ints, values: Columns, metrics: Sequence[str]
+    ) -> tuple[Ints, Floats]:
+        """Times (n) and rows (n, k) in the model's order. Raises: DetectionError when the columns do not fit."""
         times = np.asarray(measured_at_ms, dtype=np.int64)
         columns = np.asarray(values, dtype=np.float64)
         if columns.shape != (len(metrics), len(times)):
             raise DetectionError(f"{len(metrics)} metrics at {len(times)} times do not fit columns of {columns.shape}")
-        arrangement = arranged(columns.T, metrics, self.model.metrics)
-        found = Verdicts([], np.full(len(times), np.nan), [])
-        if len(times) == 1:
-            self._one(arrangement, times, found)
-        else:
-            for places in self._stretches(times):
-                self._watch(arrangement[places], times[places], np.arange(len(times))[places], found)
+        return times, arranged(columns.T, metrics, self.model.metrics)
+
+    def watch_row(self, values: Floats, times: Ints, found: Verdicts) -> bool:
+        """Look at one row (1, k) and where it leaves the machine; True: `judge.judge_row` is still to be asked.
+
+        A row in which every sensor works and speaks, of a machine that runs, is left to that; all others are judged.
+        """
+        at_ms, row = int(times[0]), values[0].tolist()
+        if not self._is_next(at_ms):
+            return False
+        code = self._gate.step(row)
+        running = 0 <= code < self.model.regimes.running
+        health = self._sensor_watch.step(row, running)
+        if STUCK in health or self._sensor_alarm.stuck or not self._return_watch.is_idle(code):
+            self._judge_all(values, times, _FIRST, np.array([code]), np.array([health], dtype=np.int8), found)
+            return False
+        self.health = health
+        if code != self.place:
+            self._enter(code)
+        if not running:
+            return False
+        if not math.isnan(sum(row)):
+            return True
+        self.judge.judge(scaled(values, self.centre, self._deviation), times, _FIRST, None, found)
+        return False
+
+    def conclude(self, found: Verdicts) -> list[Change]:
+        """Keep what was found of a block; returns its changes."""
         self.scores, self.turns = found.scores, found.turns
         if found.changes:
             ends = (change.row for change in found.changes if change.phase is not Phase.UPDATED)
@@ -153,8 +196,8 @@ class Detector:
         """The sensor with the largest part in the last score, and its share (0 to 1); None while the window fills."""
         if self.warming:
             return None
-        shares = self._judge.shares()
-        channel = int(np.argmax(shares))
+        shares = self.judge.shares()
+        channel = int(shares.argmax())
         return self.model.metrics[channel], float(shares[channel])
 
     def state(self) -> bytes:
@@ -170,38 +213,21 @@ class Detector:
                 sensor_watch=self._sensor_watch.state,
                 sensor_alarm=self._sensor_alarm,
                 health=self.health,
-                judge=self._judge.state(),
+                judge=self.judge.state(),
             )
         )
 
     def _resume(self, state: State) -> None:
         self.position_ms, self.skipped = state.position_ms, state.skipped
         if state.model != self._fingerprint:
-            self._judge.take_over(state.judge)
+            self.judge.take_over(state.judge)
             return
         self._gate.state, self._sensor_watch.state = state.gate, state.sensor_watch
         self._return_watch.state, self._sensor_alarm = state.returning, state.sensor_alarm
         self.health = list(state.health)
         if state.place is not None:
             self._enter(state.place)
-        self._judge.resume(state.judge)
-
-    def _one(self, values: Floats, times: Ints, found: Verdicts) -> None:
-        """A block of one row (1, k): the same, without looking for what only several rows can have."""
-        at_ms, row = int(times[0]), values[0].tolist()
-        if not self._is_next(at_ms):
-            return
-        code = self._gate.step(row)
-        running = 0 <= code < self.model.regimes.running
-        health = self._sensor_watch.step(row, running)
-        usual = STUCK not in health and not self._sensor_alarm.stuck and self._return_watch.is_idle(code)
-        if not usual or any(map(math.isnan, row)):
-            self._judge_all(values, times, _FIRST, np.array([code]), np.array([health], dtype=np.int8), found)
-            return
-        self.health = health
-        self._enter(code)
-        if running:
-            self._judge.judge_row(scaled_row(row, self.model.centre, self._per_unit), at_ms, found)
+        self.judge.resume(state.judge)
 
     def _is_next(self, at_ms: int) -> bool:
         """Take note of one row's time; False when it is late."""
@@ -214,33 +240,12 @@ class Detector:
         self.position_ms = at_ms
         return True
 
-    def _stretches(self, times: Ints) -> Iterator[Ints | slice]:
-        """Places in the block of the rows that are not late, stretch by stretch between the holes in the data."""
-        if not len(times):
-            return
-        position = int(times[0]) if self.position_ms is None else self.position_ms
-        steps = np.diff(times, prepend=position)
-        if steps.min() >= 0 and steps.max() <= self._gap_ms:
-            self.position_ms = int(times[-1])
-            yield slice(0, len(times))
-            return
-        front = np.maximum.accumulate(np.concatenate(([position], times)))
-        kept = np.flatnonzero(times >= front[:-1])
-        self.skipped += len(times) - len(kept)
-        self.position_ms = int(front[-1])
-        holes = np.flatnonzero(np.diff(times[kept], prepend=position) > self._gap_ms)
-        for number, stretch in enumerate(np.split(kept, holes)):
-            if number:
-                self._interrupt()
-            if len(stretch):
-                yield stretch
-
     def _interrupt(self) -> None:
         """A hole in the data: nobody knows what the machine did meanwhile."""
         self._gate.interrupt()
         self._return_watch.interrupt()
         self.place = None
-        self._judge.interrupt()
+        self.judge.interrupt()
 
     def _watch(self, values: Floats, times: Ints, places: Ints, found: Verdicts) -> None:
         """Rows without a hole, operating point by operating point."""
@@ -253,27 +258,15 @@ class Detector:
     ) -> None:
         stuck = health == STUCK
         withheld = stuck | self._return_watch.process(values, codes)
-        rows = scaled(values, self._centre, self._deviation)
-        for start, stop in pairwise(self._edges(codes, stuck)):
+        rows = scaled(values, self.centre, self._deviation)
+        for start, stop in pairwise(cuts(codes, stuck, self._sensor_alarm.stuck)):
             part = slice(start, stop)
             self._enter(int(codes[start]))
             if self.running is Running.RUNNING:
-                self._judge.judge(rows[part], times[part], places[part], withheld[part], found)
+                self.judge.judge(rows[part], times[part], places[part], withheld[part], found)
             at = stop - 1
             found.changes.extend(self._sensor_change(stuck[at], values[at], int(times[at]), int(places[at])))
         self.health = health[-1].tolist()
-
-    def _edges(self, codes: Ints, stuck: Flags) -> list[int]:
-        """Where the rows are cut: before another operating point, and after each row where a sensor fails or heals."""
-        cuts = {0, len(codes)}
-        if len(codes) > 1:
-            cuts |= set((np.flatnonzero(np.diff(codes)) + 1).tolist())
-        if self._sensor_alarm.stuck or stuck.any():
-            before = np.zeros(stuck.shape[1], dtype=bool)
-            before[list(self._sensor_alarm.stuck)] = True
-            turned = (np.concatenate((before[None, :], stuck[:-1])) != stuck).any(axis=1)
-            cuts |= set((np.flatnonzero(turned) + 1).tolist())
-        return sorted(cuts)
 
     def _sensor_change(self, stuck: Flags, values: Floats, at_ms: int, place: int) -> Iterator[Change]:
         """A sensor begins to stand still at the row just judged, or moves again."""
@@ -282,7 +275,7 @@ class Detector:
         if phase is None:
             return
         if phase is not Phase.CLEARED or alarm.explanation is None:
-            alarm.explanation = explained(self.model, alarm.stuck, self._judge.scene, self._teller, at_ms)
+            alarm.explanation = explained(self.model, alarm.stuck, self.judge.scene, self._teller, at_ms)
         yield Change(
             phase=phase,
             row=place,
@@ -299,7 +292,7 @@ class Detector:
         if place == self.place:
             return
         if self.place is not None:
-            self._judge.interrupt()
+            self.judge.interrupt()
         self.place = place
         if 0 <= place < self.model.regimes.running:
-            self._judge.enter(place)
+            self.judge.enter(place)

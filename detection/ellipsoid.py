@@ -39,7 +39,7 @@ class Ellipsoid:
         while left.any():
             mask = heard[int(left.argmax())]
             same = left & (heard == mask).all(axis=1)
-            out[same] = distance(shift[same], self._among(mask, self._roots, whitening))
+            out[same] = distance(shift[same], self.root_of(mask))
             left &= ~same
         return out
 
@@ -54,13 +54,17 @@ class Ellipsoid:
         Mason, Tracy, Young: Decomposition of T² for multivariate control chart interpretation, J. Quality Technology
         1995.
         """
-        matrix = self._among(self._everyone if heard is None else heard, self._left_free, left_free)
-        return np.asarray(np.vecdot(matrix, shift) ** 2)
+        saved = np.vecdot(self._among(self._everyone if heard is None else heard, self._left_free, left_free), shift)
+        return np.asarray(saved * saved)
 
     def own(self, channel: int) -> float:
         """How far this channel may go without the others' word."""
         place = int(np.searchsorted(self.channels, channel))
         return math.sqrt(float(self.limit[place, place]))
+
+    def root_of(self, mask: Mask) -> Floats:
+        """The root of what is left when only the channels of the `mask` (k) have a part."""
+        return self._among(mask, self._roots, whitening)
 
     def _among(self, mask: Mask, kept: dict[bytes, Floats], matrix: Callable[[Floats], Floats]) -> Floats:
         """The matrix of those that the `mask` (k) leaves."""

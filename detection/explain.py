@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from detection.kinds import Kind as Kind
+from detection.kinds import Kind
 from detection.model import Model
 from detection.questions import Questions
 from detection.rows import SILENT, STEPS, Floats, Ints, Rows
@@ -111,17 +111,17 @@ def window_of(model: Model, scene: Scene, channels: Sequence[int]) -> dict[str, 
 
 def shares_of(questions: Questions, scene: Scene) -> tuple[Kind, Floats]:
     """The question with the largest answer, and each channel's share (k) in it."""
-    kind = decisive(answers(questions, scene))
+    found = answers(questions, scene)
+    kind = decisive(found[Kind.LEVEL], found.get(Kind.ROUGHNESS, -1.0), found.get(Kind.JUMP, -1.0))
     return kind, normalised(_contributions(kind, questions, scene))
 
 
-def decisive(found: Mapping[Kind, float]) -> Kind:
-    """The question to speak of, by its answer."""
-    kind = max(found, key=lambda question: found[question])
-    if kind is Kind.JUMP and found[Kind.LEVEL] > 1:
+def decisive(level: float, roughness: float, jump: float) -> Kind:
+    """The question to speak of, by the answers; -1 where one cannot be asked."""
+    if jump > max(level, roughness):
         # What lasts tells more than what just moved: the temperature that rises with a bearing is not the bearing.
-        return Kind.LEVEL
-    return kind
+        return Kind.LEVEL if level > 1 else Kind.JUMP
+    return Kind.ROUGHNESS if roughness > level else Kind.LEVEL
 
 
 def answers(questions: Questions, scene: Scene) -> dict[Kind, float]:

@@ -13,9 +13,10 @@ from detection import learning
 from detection.detector import Detector
 from detection.errors import FitError
 from detection.model import MAX_CHANNELS, Model
-from detection.regimes import RegimeGate
+from detection.regimes import STARTING, RegimeGate
 from detection.regimes_fit import learn_regimes
 from detection.returning import learn_slow
+from detection.roles import role_of
 from detection.rows import Floats, Ints, arranged, scaled
 from detection.sensors import learn_habits
 from detection.settings import Settings
@@ -25,6 +26,8 @@ from detection.wild import without_wild
 MIN_ROWS = 120
 # A machine comes up to speed within a minute; of a short recording at most an eighth is given up for it.
 _WARM_UP_ROWS, _WARM_UP_SHARE = 60, 8
+# One row of a stop among those learned from made limits five times as wide.
+_EDGE_ROWS = 3
 # A channel that spoke in fewer than nine of ten rows, its last value held for a window, cannot be judged.
 _MIN_COVERAGE = 0.9
 # Below a billionth of its own size a change is rounding.
@@ -36,8 +39,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     `exceedance` is label-free: learned on the first two thirds, the share of rows of the last third beyond the limit
     (None when two thirds are too few to learn from). `excluded`: channel → why. `largest`: the largest healthy distance
-    before the limit is set, 3 to 5 for well-behaved channels; `factor`: how many times that the limit is, the
-    sensitivity or more, see `learning.point`.
+    before the limit is set, 3 to 5 for well-behaved channels; `factor`: how many times that the limit is, see
+    `learning.point`.
     """
 
     rows: int
@@ -134,18 +137,22 @@ def _ordered(values: Floats, measured_at_ms: Sequence[int] | Ints, metrics: Sequ
 def _learn(values: Floats, times: Ints, metrics: Sequence[str], settings: Settings) -> Learned:
     warm_up = min(_WARM_UP_ROWS, len(times) // _WARM_UP_SHARE)
     values, times = values[warm_up:], times[warm_up:]
-    cadence = max(1, int(np.median(np.diff(times))))
+    steps = np.diff(times)
+    # Bursts and whole-second stamps repeat a time: only what moves on tells the cadence.
+    cadence = int(np.median(steps[steps > 0])) if (steps > 0).any() else 1
     excluded = {name: why for column, name in enumerate(metrics) if (why := _useless(values[:, column], settings))}
     kept = [name for name in metrics if name not in excluded]
     if not kept:
         raise FitError("no channel can be learned: " + ", ".join(f"{name} {why}" for name, why in excluded.items()))
     columns = without_wild(arranged(values, metrics, kept))
-    regimes = learn_regimes(columns, times)
-    places = RegimeGate(regimes).assign(columns)
+    quantities = [role_of(name).quantity for name in kept]
+    regimes = learn_regimes(columns, times, quantities)
+    places = _inside(RegimeGate(regimes).assign(columns))
     busiest = places == int(np.argmax(np.bincount(places[places >= 0], minlength=regimes.running)[: regimes.running]))
     centre, deviation = np.nanmean(columns[busiest], axis=0), np.nanstd(columns[busiest], axis=0)
-    if not (deviation > 0).all():
-        raise FitError("a channel never changed while the machine ran at its usual speed; leave it out")
+    idle = {name for name, spread in zip(kept, deviation, strict=True) if not spread > 0}
+    if idle:
+        return _learn_without(idle, values, times, metrics, settings)
     rows = scaled(columns, centre, deviation)
     gap_ms = settings.window * cadence
     parts = [
@@ -169,9 +176,27 @@ def _learn(values: Floats, times: Ints, metrics: Sequence[str], settings: Settin
         regimes=regimes,
         normals=[None if each is None else each.normal for each in points],
         habits=learn_habits(columns, (places >= 0) & (places < regimes.running)),
-        slow=learn_slow(columns, places, regimes),
+        slow=learn_slow(columns, places, regimes, quantities),
     )
     return Learned(model, excluded, [each for each in points if each is not None])
+
+
+def _learn_without(idle: set[str], values: Floats, times: Ints, metrics: Sequence[str], settings: Settings) -> Learned:
+    """A set-point that changes only while the machine stands says nothing about how it runs."""
+    kept = [column for column, name in enumerate(metrics) if name not in idle]
+    if not kept:
+        raise FitError("no channel changed while the machine ran")
+    learned = _learn(values[:, kept], times, [metrics[column] for column in kept], settings)
+    return learned._replace(excluded=learned.excluded | dict.fromkeys(sorted(idle), "never changed while it ran"))
+
+
+def _inside(places: Ints) -> Ints:
+    """Operating points (n) without the rows around a change: the first of a stop still counts as running."""
+    changes = np.flatnonzero(np.diff(places))
+    inside = places.copy()
+    for row in range(-_EDGE_ROWS + 1, _EDGE_ROWS + 1):
+        inside[np.clip(changes + row, 0, len(places) - 1)] = STARTING
+    return inside
 
 
 def _useless(column: Floats, settings: Settings) -> str | None:
@@ -188,15 +213,25 @@ def _useless(column: Floats, settings: Settings) -> str | None:
 
 
 def _exceedance(values: Floats, times: Ints, metrics: Sequence[str], settings: Settings) -> float | None:
-    """Learn on the first two thirds; the share of judged rows of the last third beyond the limit."""
+    """Learn on two thirds; the share of judged rows of the other third beyond the limit, at either end the larger.
+
+    Learned with a disturbance in them, the first two thirds would excuse anything: the last two do not know of it.
+    """
     cut = len(times) * 2 // 3
     if cut < MIN_ROWS:
         return None
+    ends = [(slice(0, cut), slice(cut, None)), (slice(len(times) - cut, None), slice(0, len(times) - cut))]
+    shares = [_beyond(values, times, metrics, settings, *parts) for parts in ends]
+    return max((share for share in shares if share is not None), default=None)
+
+
+def _beyond(
+    values: Floats, times: Ints, metrics: Sequence[str], settings: Settings, learn: slice, judge: slice
+) -> float | None:
     try:
-        model = _learn(values[:cut], times[:cut], metrics, settings).model
+        detector = Detector(_learn(values[learn], times[learn], metrics, settings).model)
     except FitError:
         return None
-    detector = Detector(model)
-    detector.process(times[cut:], values[cut:].T, metrics)
+    detector.process(times[judge], values[judge].T, metrics)
     judged = detector.scores[~np.isnan(detector.scores)]
     return round(float((judged > 1).mean()), 4) if len(judged) else None

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from detection.baseline import FOLLOW_BELOW, FOLLOW_ROWS, Baseline, Levels
-from detection.change import Change
 from detection.decisions import Decisions
 from detection.episode import Phase
 from detection.explain import Scene, shares_of
@@ -19,21 +18,14 @@ from detection.rows import SILENT, WITHHELD, Floats, Ints, Rows
 from detection.sensors import Flags
 from detection.settings import Settings
 from detection.state import JudgeState, packed, table, wide
-from detection.turns import LOOK_ROWS, Turns
+from detection.turns import LOOK_ROWS, Turns, limit
+from detection.verdicts import Verdicts
 from detection.windows import Windows
 from detection.words import Teller
 
 # Three minutes at 1 Hz: what the picture of an alarm shows. A machine with many channels keeps fewer, so that a state
 # stays near 20 kB.
 _RING_ROWS, _RING_NUMBERS = 180, 4000
-
-
-class Verdicts(NamedTuple):
-    """What is said about a block of n rows: changes, scores (n), and the rows that are change points."""
-
-    changes: list[Change]
-    scores: Floats
-    turns: list[int]
 
 
 class Stretch(NamedTuple):
@@ -68,6 +60,7 @@ class Judge:
         self.turns = Turns()
         self.decisions = Decisions(model, teller)
         self.block_peak = 0.0
+        self._turn_limit = limit(model.settings.window)
         self._model, self._settings = model, model.settings
         self._points = [None if normal is None else _Point(normal, model.settings) for normal in model.normals]
         self._point = next(point for point in self._points if point is not None)
@@ -76,6 +69,11 @@ class Judge:
         self.ring = Ring(max(self._point.questions.history + 1, min(_RING_ROWS, _RING_NUMBERS // k)), k)
         # Kept up while rows come one at a time and every channel speaks.
         self._windows: Windows | None = None
+
+    @property
+    def questions(self) -> Questions:
+        """What is asked where the machine is."""
+        return self._point.questions
 
     @property
     def warming(self) -> bool:
@@ -90,6 +88,8 @@ class Judge:
     def shares(self) -> Floats:
         """Each channel's share (k) in the last score."""
         if self._windows is not None:
+            if self._windows.stale:
+                self._windows.answer(self.ring.rows, self.ring.spoken)
             return self._windows.shares()
         return shares_of(self._point.questions, self.scene)[1]
 
@@ -108,25 +108,38 @@ class Judge:
         self._point = point or self._point
         self._windows = None
 
-    def judge(self, rows: Rows, times: Ints, places: Ints, withheld: Flags, found: Verdicts) -> None:
+    def judge(self, rows: Rows, times: Ints, places: Ints, withheld: Flags | None, found: Verdicts) -> None:
         """Add what is to say about rows that follow each other, numbers `places` of the block that `found` is about."""
         if not self._learned:
             return
-        if withheld.any():
+        if withheld is not None and withheld.any():
             # A sensor that stands still says nothing about the machine, and no value of it is held; a temperature that
             # is on its way back after a start says nothing yet.
             rows = np.where(withheld, WITHHELD, rows)
         rows = self.ring.fill(rows, self._settings.window)
-        if len(rows) == 1 and not (rows == SILENT).any():
-            self._row(rows[0].tolist(), int(times[0]), int(places[0]), found)
+        if len(rows) == 1:
+            self._row(rows[0], int(times[0]), int(places[0]), found, spoken=not (rows == SILENT).any())
         else:
             self._rows(rows, times, places, found)
 
-    def judge_row(self, row: list[int], at_ms: int, found: Verdicts) -> None:
+    def judge_row(self, row: Floats, at_ms: int, found: Verdicts) -> None:
         """The same for a block of one row in which every channel spoke."""
         if self._learned:
             self.ring.ages = self.ring.no_ages
-            self._row(row, at_ms, 0, found)
+            self._row(row, at_ms, 0, found, spoken=True)
+
+    @property
+    def steady(self) -> Windows | None:
+        """The windows, where every channel has spoken for as long as they reach: where `detection.many` may score."""
+        if not self._learned or self._windows is None or self.ring.spoken < self._point.questions.history:
+            return None
+        return self._windows
+
+    def append(self, row: Floats, at_ms: int) -> Ring:
+        """Append a row in which every channel spoke, without scoring it: `settle` has to follow."""
+        self.ring.ages = self.ring.no_ages
+        self.ring.push(row, at_ms, spoken=True)
+        return self.ring
 
     def state(self) -> JudgeState:
         """All that the next decision depends on."""
@@ -166,36 +179,41 @@ class Judge:
         self.ring.ages = wide(state.ages)
         self.ring.fresh, self.ring.calm, self.turns.quiet = state.fresh, state.calm, state.quiet
 
-    def _row(self, row: list[int], at_ms: int, place: int, found: Verdicts) -> None:
-        """Judge one row in which every channel spoke."""
+    def _row(self, row: Floats | Rows, at_ms: int, place: int, found: Verdicts, *, spoken: bool) -> None:
         ring, point = self.ring, self._point
-        ring.push(row, at_ms)
+        ring.push(row, at_ms, spoken=spoken)
         if self._windows is not None:
-            self._windows.step(ring.table, ring.end - 1)
-        elif min(ring.fresh, ring.calm, ring.spoken) > point.questions.history:
+            self._windows.step(ring.table, ring.end)
+        elif min(ring.fresh, ring.calm) > point.questions.history:
             self._windows = Windows(point.questions, ring.rows, point.centres)
         self.settle(self._score(), place, found)
 
     def _score(self) -> float:
         """The score of the last row."""
-        if self._windows is not None:
-            return self._windows.score
         ring, point = self.ring, self._point
+        if self._windows is not None:
+            self._windows.answer(ring.rows, ring.spoken)
+            return self._windows.score
         return float(point.questions.scores(ring.rows, 1, ring.fresh - 1, ring.calm - 1, point.centres)[0])
 
     def settle(self, score: float, place: int, found: Verdicts) -> None:
         """Decide what the score of the row just appended means."""
-        ring, point = self.ring, self._point
+        ring = self.ring
         found.scores[place] = score
         if score > 1 or not self.decisions.idle:
             self._decide(np.array([score]), Stretch(ring.rows, ring.times), np.array([place]), found)
         self._remember(score, score)
-        if ring.fresh % LOOK_ROWS:
-            self.turns.quiet += 1
-        elif self.turns.find(ring.rows, 1, ring.fresh - 1, point.centres[0], point.questions):
+        if self._turned():
             found.turns.append(place)
         if not ring.fresh % FOLLOW_ROWS:
             self._follow(ring.rows)
+
+    def _turned(self) -> bool:
+        """Is the row just appended a change point?"""
+        ring, point, windows = self.ring, self._point, self._windows
+        if windows is not None:
+            return self.turns.step(1, differ=windows.change > self._turn_limit and not ring.fresh % LOOK_ROWS)
+        return bool(self.turns.find(ring.rows, 1, ring.fresh - 1, point.centres[0], point.questions))
 
     def _rows(self, rows: Rows, times: Ints, places: Ints, found: Verdicts) -> None:
         """Judge rows in blocks between which the centre may move."""
@@ -220,7 +238,8 @@ class Judge:
         kept = self._decide(scores, seen, places, found)
         rows = seen.rows[: len(seen.rows) - len(scores) + kept]
         found.scores[places[:kept]] = scores[:kept]
-        self._remember(float(scores[:kept].max()), float(scores[kept - 1]))
+        judged = scores[:kept][~np.isnan(scores[:kept])]
+        self._remember(float(scores[:kept].max()), float(judged[-1]) if len(judged) else math.nan)
         turns = self.turns.find(rows, kept, ring.fresh - kept, point.centres[0], point.questions)
         found.turns.extend(int(places[row]) for row in turns)
         if not ring.fresh % FOLLOW_ROWS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,12 @@ from detection.settings import Settings
 # 0.13; what has more than 0.1 drifts, and its limit widens with the square of the excess. Without it 31 % of healthy
 # rows of the SKAB benchmark alarm.
 _DRIFT_BLOCK, _DRIFT_KNEE, _DRIFT_WIDENING = 40, 0.1, 12.0
+# 400 rows make ten blocks of 40. Learned from days, a load that follows the day is no drift any more, and its limit not
+# so wide that a valve may close behind it.
+_DRIFT_BLOCKS = 10
+# The sensitivity is that for half an hour at 1 Hz, of which little can be known. What exceeds it falls with the root of
+# what was learned: after a day healthy running seldom surprises by more than the margin.
+_SENSITIVE_ROWS = 1800
 # Up to here the level's limit is widened by less than half, and the level sees a jump itself.
 _JUMP_KNEE = 0.3
 # Correlations learned from minutes are partly luck: trust 70 % of them. Also keeps collinear channels apart.
@@ -58,7 +65,8 @@ def point(parts: Sequence[Rows], settings: Settings) -> Point | None:
     if sum(max(len(part) - settings.window + 1, 0) for part in parts) < MIN_WINDOWS:
         return None
     centre = np.concatenate(parts).mean(axis=0) / STEPS
-    plain = Factors(settings.sensitivity, settings.sensitivity, np.full(len(centre), settings.sensitivity))
+    sensitivity = _sensitivity(sum(map(len, parts)), settings)
+    plain = Factors(sensitivity, sensitivity, np.full(len(centre), sensitivity))
     factors = _foretold(parts, settings, plain)
     normal, largest = _normal(parts, centre, settings.window, factors)
     return Point(normal, largest, factors.level)
@@ -83,6 +91,12 @@ def _normal(parts: Sequence[Rows], centre: Floats, window: int, factors: Factors
     return normal, largest
 
 
+def _sensitivity(rows: int, settings: Settings) -> float:
+    """How many times the largest healthy answer the limit is, at least, after so many rows."""
+    growth = math.sqrt(max(rows / _SENSITIVE_ROWS, 1.0))
+    return max(1 + (settings.sensitivity - 1) / growth, min(settings.sensitivity, settings.margin))
+
+
 def _foretold(parts: Sequence[Rows], settings: Settings, plain: Factors) -> Factors:
     """Learn from the first two thirds; how many times their largest answers does the last third reach?"""
     first, last = _thirds(parts)
@@ -95,10 +109,11 @@ def _foretold(parts: Sequence[Rows], settings: Settings, plain: Factors) -> Fact
     long = [part for part in last if len(part) > questions.history]
     if not long:
         return plain
-    widest = _WIDEST * settings.sensitivity
+    sensitivity = plain.level
+    widest = _WIDEST * sensitivity
 
     def factor(reached: float) -> float:
-        return float(min(max(settings.sensitivity, settings.margin * reached), widest))
+        return float(min(max(sensitivity, settings.margin * reached), widest))
 
     level = max(float(questions.level(part, at).max()) for part in long)
     jump = max(float(questions.jump(part).max()) for part in long) if questions.jump_channels.size else 0.0
@@ -142,8 +157,12 @@ def _unbroken(rows: Rows, times: Ints, gap_ms: int, window: int) -> list[Rows]:
 
 
 def drift(parts: Sequence[Rows]) -> Floats:
-    """Per channel (k): variance of 40-row means over that of rows; 0.025 for white noise, up to 1 for a drift."""
-    blocks = [block.mean(axis=0) / STEPS for part in parts for block in _blocks(part)]
+    """Per channel (k): variance of block means over that of rows; 0.025 for white noise, up to 1 for a drift.
+
+    Blocks of 40 rows, or of a tenth of what was learned from: what comes and goes ten times has been seen.
+    """
+    length = max(_DRIFT_BLOCK, sum(map(len, parts)) // _DRIFT_BLOCKS)
+    blocks = [block.mean(axis=0) / STEPS for part in parts for block in _blocks(part, length)]
     if len(blocks) < 2:
         return np.zeros(parts[0].shape[1])
     spread = np.concatenate(parts).std(axis=0) / STEPS
@@ -189,5 +208,5 @@ def _scaled_limit(shifts: Floats, widening: Floats, floor: float, factor: float)
     return limit * (factor * largest) ** 2, largest
 
 
-def _blocks(part: Rows) -> Iterator[Rows]:
-    return (part[start : start + _DRIFT_BLOCK] for start in range(0, len(part) - _DRIFT_BLOCK + 1, _DRIFT_BLOCK))
+def _blocks(part: Rows, length: int) -> Iterator[Rows]:
+    return (part[start : start + length] for start in range(0, len(part) - length + 1, length))

@@ -10,9 +10,9 @@ from detection.episode import Severity
 from detection.errors import DetectionError
 
 USER = "user"
-# Back inside means inside by a twentieth: a reading that trembles at the limit is one alarm, not one a minute. Alarm
-# systems use 1 % for temperatures and 5 % for flow, pressure and level (ISA-18.2, table 5); vibration trembles most.
-DEAD_BAND = 0.05
+# Back inside means inside by a hundredth of the limit, for as long as it took to raise: a reading that trembles at the
+# limit is one alarm. Not more, since a voltage that may not fall below 220 is back at 223 and never reaches 231.
+DEAD_BAND = 0.01
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):

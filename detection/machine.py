@@ -121,7 +121,14 @@ class Machine:
     def process(self, measured_at_ms: Sequence[int] | Ints, values: Columns, metrics: Sequence[str]) -> list[Change]:
         """Judge n readings in the order given, as `Detector.process` does; all changes in the order of their rows."""
         times, columns = np.asarray(measured_at_ms, dtype=np.int64), np.asarray(values, dtype=np.float64)
-        changes = list(self.detector.process(times, columns, metrics))
+        return self.beside(self.detector.process(times, columns, metrics), times, columns, metrics)
+
+    def beside(
+        self, found: Sequence[Change], measured_at_ms: Sequence[int] | Ints, values: Columns, metrics: Sequence[str]
+    ) -> list[Change]:
+        """What the limits and the trend add to what the detector `found` of the same readings."""
+        times, columns = np.asarray(measured_at_ms, dtype=np.int64), np.asarray(values, dtype=np.float64)
+        changes = list(found)
         if self.limits is not None:
             changes += self.limits.process(times, columns, metrics)
         if self.trend is not None:

@@ -12,15 +12,11 @@ import math
 import msgspec
 import numpy as np
 
-from detection.explain import Kind, Scene, answers
+from detection.explain import Scene, answers
+from detection.kinds import Kind
 from detection.questions import Questions
 from detection.rows import Floats
 from detection.settings import Settings
-
-# At least half of the peak and critical by itself: that is another fault, not what the first one left behind.
-_ANOTHER = 0.5
-# Whatever the peak was: nobody would call a machine recovered that is this many times as far out as critical.
-_TOO_FAR = 2.0
 
 
 class Excursion(msgspec.Struct, frozen=True):
@@ -54,9 +50,8 @@ class Excursion(msgspec.Struct, frozen=True):
             return False
         if self.kind is not Kind.ROUGHNESS and found.get(Kind.ROUGHNESS, 0.0) > 1:
             return False
-        remainder = found[Kind.LEVEL]
-        another = remainder >= settings.critical and remainder >= _ANOTHER * self.peak
-        return not another and remainder < _TOO_FAR * settings.critical and _stands_still(questions, settings, scene)
+        # What is critical by itself is another fault, not what this one left behind.
+        return found[Kind.LEVEL] < settings.critical and _stands_still(questions, settings, scene)
 
 
 def _parts(kind: Kind, questions: Questions, scene: Scene) -> Floats:

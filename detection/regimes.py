@@ -42,7 +42,7 @@ _UNDER_WAY = 0.15
 
 # A change of speed moves vibration, current, pressure and flow the same way (affinity laws): four at least, and more
 # than half of all. Worn bearings move vibration, temperature and a little current up, half of a pump's sensors.
-_LEAST_TO_TELL = 4
+_LEAST_TO_TELL, _LEAST_KINDS = 4, 2
 
 _YES, _NO, _MUTE = 1, 0, -1
 
@@ -66,6 +66,8 @@ class Regimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The operating points of one machine: those where it runs, slowest first, then `off` when there is one.
 
     `channels` (g) are the columns of a row that tell the points apart; none for a machine that has but one point.
+    `kinds` (g) tell which channels measure the same quantity (-1: nobody knows which), `drives` which columns tell by
+    themselves that the machine is driven: current, power, speed.
     After `settle_rows` of a transition the machine is taken to be where it is nearest to, unless it looks like another
     speed altogether.
     """
@@ -74,6 +76,8 @@ class Regimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     points: list[OperatingPoint] = msgspec.field(default_factory=_one_point)
     off: int | None = None
     settle_rows: int = 60
+    kinds: list[int] = []
+    drives: list[int] = []
 
     @property
     def running(self) -> int:
@@ -129,6 +133,7 @@ class RegimeGate:
         self.state = state or GateState()
         self._settle_rows = regimes.settle_rows
         self._only = len(regimes.points) == 1
+        self._running = regimes.running
         self._channels = regimes.channels
         self._points = regimes.points
         self._rests = [rest_at(regimes, point) for point in regimes.points]
@@ -186,7 +191,8 @@ class RegimeGate:
         if self._only:
             return 0
         if all(math.isnan(row[column]) for column in self._channels):
-            return STARTING
+            # The sensors that would tell are silent: what else speaks is judged where there is but one way to run.
+            return 0 if self._running == 1 else STARTING
         rests = self._resting(row)
         self.state.at = self._nearest(row, 0) if rests is None else rests
         return self.state.at
@@ -262,20 +268,21 @@ class Sides:
         ]
         self._least = max(_LEAST_TO_TELL, len(self._edges) // 2 + 1)
         self._columns = regimes.channels
+        self._kinds = regimes.kinds or list(range(len(self._edges)))
         self._low = np.array([low for _, low, _ in self._edges])
         self._high = np.array([high for _, _, high in self._edges])
 
     def of(self, row: Sequence[float]) -> int:
         """_YES or _NO."""
-        below = above = 0
-        for column, low, high in self._edges:
-            value = row[column]
-            below += value < low
-            above += value > high
-        return _YES if max(below, above) >= self._least and not min(below, above) else _NO
+        below = [kind for (column, low, _), kind in zip(self._edges, self._kinds, strict=True) if row[column] < low]
+        above = [kind for (column, _, high), kind in zip(self._edges, self._kinds, strict=True) if row[column] > high]
+        if (below and above) or len(below) + len(above) < self._least:
+            return _NO
+        # Four sensors of one quantity on one side are a fault that all of them feel.
+        return _YES if len({*below, *above}) >= _LEAST_KINDS else _NO
 
     def may(self, values: Floats) -> Flags:
-        """Rows (n, k) → for which of them (n) the answer is yes."""
+        """Rows (n, k) → for which of them (n) the answer may be yes."""
         seen = values[:, self._columns]
         below, above = (seen < self._low).sum(axis=1), (seen > self._high).sum(axis=1)
         return np.asarray((np.maximum(below, above) >= self._least) & (np.minimum(below, above) == 0))
@@ -286,8 +293,14 @@ class Agreement:
 
     rows_to_leave = LEAVE_ROWS
 
-    def __init__(self, intervals: Sequence[tuple[int, float, float]], may_disagree: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        intervals: Sequence[tuple[int, float, float]],
+        may_disagree: Callable[[int], int],
+        must_agree: Sequence[int] = (),
+    ) -> None:
         self._intervals = intervals
+        self._must_agree = frozenset(must_agree)
         self._may_disagree = may_disagree
         self._spare = may_disagree(len(intervals))
         self._least = max(min(2, len(intervals)), (len(intervals) + 1) // 2)
@@ -304,7 +317,7 @@ class Agreement:
             elif value == value:  # noqa: PLR0124  # NaN is the one number that differs from itself
                 heard += 1
                 against += 1
-                if against > self._spare:
+                if against > self._spare or column in self._must_agree:
                     return _NO
         if heard < self._least:
             return _MUTE
@@ -334,7 +347,7 @@ def rest_at(regimes: Regimes, point: OperatingPoint) -> Agreement:
         for place, column in enumerate(regimes.channels)
         if any(apart(point, other, place) for other in regimes.points)
     ]
-    return Agreement(intervals, _a_quarter if point.share else _a_minority)
+    return Agreement(intervals, _a_quarter if point.share else _a_minority, () if point.share else regimes.drives)
 
 
 def _exit(regimes: Regimes, here: int, there: int) -> Agreement:
@@ -348,7 +361,7 @@ def _exit(regimes: Regimes, here: int, there: int) -> Agreement:
         gone = _COLLAPSING * abs(way) if not end.share else max(start.radius[place], _UNDER_WAY * abs(way))
         passed = start.centre[place] + math.copysign(gone, way)
         intervals.append((column, passed, math.inf) if way > 0 else (column, -math.inf, passed))
-    return Agreement(intervals, _a_quarter if end.share else _a_minority)
+    return Agreement(intervals, _a_quarter if end.share else _a_minority, () if end.share else regimes.drives)
 
 
 def apart(one: OperatingPoint, other: OperatingPoint, place: int) -> bool:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from detection.regimes import STEADY_ROWS, Flags, OperatingPoint, Regimes, apart, rest_at
+from detection.roles import Quantity
 from detection.rows import Floats, Ints
 
 # The median of ten rows: a spike is gone, and a dwell of half a minute still has three of them.
@@ -34,6 +35,8 @@ _ALIVE, _COLLAPSED = 5.0, 0.1
 # A stop that was never seen: a standing column keeps some pressure, a sensor some offset, a quarter of running at most.
 # No single channel makes a stop.
 _STANDING, _LEAST_VOTERS = 0.25, 2
+# While one of these is at work the machine has not been stopped, whatever became of its process.
+_DRIVES = (Quantity.CURRENT, Quantity.POWER, Quantity.SPEED)
 # Means over 40 rows keep at most 0.32 of the rows' variance on an emulated pump's quick channels and at least 0.48 on
 # its temperatures, which stay when the machine stops. Told by where 80 % of them are: blind to slow transitions.
 _DRIFT_BLOCKS, _DRIFTING, _MOST, _EIGHTY_PERCENT = 4, 0.4, (0.1, 0.9), 1.2816
@@ -47,8 +50,10 @@ _LEAST_COVERAGE = 0.9
 _HOLE = 10
 
 
-def learn_regimes(values: Floats, measured_at_ms: Sequence[int] | Ints) -> Regimes:
-    """The operating points in n healthy rows: values (n, k; NaN where missing) at times (n).
+def learn_regimes(
+    values: Floats, measured_at_ms: Sequence[int] | Ints, quantities: Sequence[Quantity | None] | None = None
+) -> Regimes:
+    """The operating points in n healthy rows: values (n, k; NaN where missing) at times (n), of these quantities (k).
 
     Exactly one running point unless the rows show more beyond doubt. Where no stop was seen, "off" is inferred from
     the levels of the channels that are alive, two at least.
@@ -60,7 +65,7 @@ def learn_regimes(values: Floats, measured_at_ms: Sequence[int] | Ints) -> Regim
         points, off = _ordered(healthy, np.zeros_like(labels))
     channels = [c for c in healthy.usable if any(apart(a, b, c) for a, b in combinations(points, 2))]
     if off is None:
-        voters = _would_fall_silent(healthy, labels)
+        voters = _would_fall_silent(healthy, labels, quantities)
         standing = _inferred_off(points, voters)
         if sum(all(apart(point, standing, c) for point in points) for c in voters) >= _LEAST_VOTERS:
             channels, off = sorted({*channels, *voters}), len(points)
@@ -68,7 +73,11 @@ def learn_regimes(values: Floats, measured_at_ms: Sequence[int] | Ints) -> Regim
     if len(points) == 1:
         return Regimes()
     found = Regimes(channels=channels, points=[_of_channels(point, channels) for point in points], off=off)
-    return msgspec.structs.replace(found, settle_rows=_settle_rows(healthy, found, measured_at_ms))
+    known = list(Quantity)
+    kinds = [known.index(each) if (each := quantities[c]) else -1 for c in channels] if quantities else []
+    drives = [c for c in channels if quantities and quantities[c] in _DRIVES]
+    settle_rows = _settle_rows(healthy, found, measured_at_ms)
+    return msgspec.structs.replace(found, settle_rows=settle_rows, kinds=kinds, drives=drives)
 
 
 def _ordered(healthy: _Healthy, labels: Ints) -> tuple[list[OperatingPoint], int | None]:
@@ -79,7 +88,7 @@ def _ordered(healthy: _Healthy, labels: Ints) -> tuple[list[OperatingPoint], int
     return points, None if off is None else len(running)
 
 
-def _would_fall_silent(healthy: _Healthy, labels: Ints) -> list[int]:
+def _would_fall_silent(healthy: _Healthy, labels: Ints, quantities: Sequence[Quantity | None] | None) -> list[int]:
     """The channels by whose collapse a stop is known: those that are alive wherever the machine runs.
 
     Where most of them drift with the load of the day, all that run far above zero vote: temperatures are outvoted.
@@ -88,7 +97,9 @@ def _would_fall_silent(healthy: _Healthy, labels: Ints) -> list[int]:
     alive = np.all([healthy.alive(labels == label) for label in numbers], axis=0)
     loud = np.all([healthy.loud(labels == label) for label in numbers], axis=0)
     chosen = alive if 2 * np.sum(alive) >= np.sum(loud) else loud
-    return [c for c in healthy.usable if chosen[c]]
+    voters = [c for c in healthy.usable if chosen[c]]
+    cooling = [c for c in voters if quantities and quantities[c] is Quantity.TEMPERATURE]
+    return [c for c in voters if c not in cooling] if len(voters) - len(cooling) >= _LEAST_VOTERS else voters
 
 
 class _Healthy:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detection.errors import ModelError
 from detection.regimes import Regimes
+from detection.roles import Quantity
 from detection.rows import Floats, Ints
 
 Flags = NDArray[np.bool_]
@@ -25,11 +26,18 @@ _INNER, _NINETY_PERCENT, _REACH = (0.05, 0.95), 1.645, 3.0
 # 20. What does not get nearer is not coming back.
 _NEARER, _PATIENCE_ROWS = 0.9, 300
 
+# Home again at a third of that: at its edge a temperature still rises faster than it ever does in health.
+_HOME_SHARE = 1 / 3
+# A standing column keeps some pressure, a sensor some offset: below a quarter of its level a channel is silent.
+_SILENT = 0.25
+# Where no stop was seen: what leaves less than this of its variance in means over 40 rows changes from row to row.
+_BLOCK, _DRIFTING = 40, 0.4
+
 _HOME, _PENDING = 0, 2
 
 
 class SlowChannels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The channels (s, columns of a row) that do not tell operating points apart, and where they are while it runs.
+    """The channels (s, columns of a row) that take their time after a start, and where they are while it runs.
 
     `centre` and `reach` per running point (r × s), engineering units.
     """
@@ -49,9 +57,12 @@ class SlowChannels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise ModelError("a slow channel's centre or reach is not finite")
 
 
-def learn_slow(values: Floats, codes: Ints, regimes: Regimes) -> SlowChannels:
+def learn_slow(
+    values: Floats, codes: Ints, regimes: Regimes, quantities: Sequence[Quantity | None] | None = None
+) -> SlowChannels:
     """From healthy rows (n, k) and their operating points (n): none for a machine without a second point."""
-    others = [c for c in range(values.shape[1]) if c not in regimes.channels]
+    warm = [bool(quantities) and each is Quantity.TEMPERATURE for each in quantities or [None] * values.shape[1]]
+    others = [c for c in range(values.shape[1]) if warm[c] or not _stops_at_once(c, values, codes, regimes)]
     parts = [values[codes == point] for point in range(regimes.running)]
     heard = [c for c in others if all(np.isfinite(part[:, c]).any() for part in parts)]
     if not heard or not regimes.channels:
@@ -62,6 +73,20 @@ def learn_slow(values: Floats, codes: Ints, regimes: Regimes) -> SlowChannels:
         centres.append(centre.tolist())
         reaches.append((_REACH / _NINETY_PERCENT * np.maximum(high - centre, centre - low)).tolist())
     return SlowChannels(channels=heard, centre=centres, reach=reaches)
+
+
+def _stops_at_once(channel: int, values: Floats, codes: Ints, regimes: Regimes) -> bool:
+    """Does the channel fall silent with the machine, as vibration and flow do, or else change from row to row?
+
+    Only one that keeps its value while the machine stands takes its time afterwards.
+    """
+    running = values[(codes >= 0) & (codes < regimes.running), channel]
+    heard = running[np.isfinite(running)]
+    standing = values[codes == regimes.off, channel] if regimes.off is not None else np.empty(0)
+    if np.isfinite(standing).any() and len(heard):
+        return bool(abs(np.nanmedian(standing)) < _SILENT * abs(np.median(heard)))
+    whole = heard[: len(heard) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
+    return len(whole) > 1 and bool(whole.mean(axis=1).var() < _DRIFTING * heard.var())
 
 
 class ReturnState(msgspec.Struct):
@@ -106,9 +131,9 @@ class ReturnWatch:
         return not self._slow.channels or (code == self.state.place and self._all_home())
 
     def interrupt(self) -> None:
-        """A hole in the data: what the machine did meanwhile is unknown, so all is judged."""
+        """A hole in the data: perhaps the machine stood, and a gateway was switched off with it."""
         size = len(self._slow.channels)
-        self.state = ReturnState(side=[_HOME] * size, mark=[0.0] * size, waited=[0] * size)
+        self.state = ReturnState(left=True, side=[_HOME] * size, mark=[0.0] * size, waited=[0] * size)
 
     def _all_home(self) -> bool:
         return not any(self.state.side)
@@ -131,7 +156,8 @@ class ReturnWatch:
         if math.isnan(value):
             return True
         off = value - self._slow.centre[place][at]
-        side = 0 if abs(off) <= self._slow.reach[place][at] else 1 if off > 0 else -1
+        share = 1.0 if state.side[at] == _PENDING else _HOME_SHARE
+        side = 0 if abs(off) <= share * self._slow.reach[place][at] else 1 if off > 0 else -1
         if state.side[at] == _PENDING:
             state.side[at], state.mark[at], state.waited[at] = side, abs(off), 0
             return side != _HOME

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from detection.rows import SILENT, Ints, Rows, held
+from detection.rows import SILENT, Floats, Ints, Rows, held
 
 # Rows that are kept longer than asked for, so that the others are moved up once a minute (at 1 Hz) only.
 _SPARE = 60
@@ -49,13 +47,13 @@ class Ring:
         filled, self.ages = held(rows, last, self.ages, limit)
         return filled
 
-    def push(self, row: Sequence[int], at_ms: int) -> None:
-        """Append one row in which every channel spoke."""
+    def push(self, row: Floats | Rows, at_ms: int, *, spoken: bool) -> None:
+        """Append one row (k), filled before; `spoken`: every channel did."""
         if self.end == len(self.table):
             self.replace(self.rows, self.times)
         self.table[self.end], self.clock[self.end] = row, at_ms
         self.end += 1
-        self.spoken += 1
+        self.spoken = self.spoken + 1 if spoken else 0
         self.pass_by(1)
 
     def pass_by(self, count: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +32,15 @@ def scaled(values: Floats, centre: Floats, deviation: Floats) -> Rows:
     return np.asarray(rows)
 
 
-def scaled_row(values: Sequence[float], centre: Sequence[float], per_unit: Sequence[float]) -> list[int]:
-    """The same for one row (k); `per_unit` is how many steps one engineering unit has, STEPS / deviation."""
-    return [
-        round(steps) if -_REACH <= steps <= _REACH else _beyond(steps)
-        for steps in [(value - zero) * scale for value, zero, scale in zip(values, centre, per_unit, strict=True)]
-    ]
+def in_steps(values: Floats, centre: Floats, per_unit: Floats) -> Floats:
+    """The same for values (m) none of which is missing, as floating point; `per_unit` (m): STEPS / deviation."""
+    low, high = _bounds(len(values))
+    return np.rint(np.minimum(np.maximum((values - centre) * per_unit, low), high))
 
 
-def _beyond(steps: float) -> int:
-    return int(SILENT) if math.isnan(steps) else round(math.copysign(_REACH, steps))
+@lru_cache(maxsize=16)
+def _bounds(count: int) -> tuple[Floats, Floats]:
+    return np.full(count, -float(_REACH)), np.full(count, float(_REACH))
 
 
 def arranged(values: Floats, metrics: Sequence[str], wanted: Sequence[str]) -> Floats:
@@ -64,10 +63,13 @@ def held(rows: Rows, last: Rows, age: Ints, limit: int) -> tuple[Rows, Ints]:
     heard = rows != SILENT
     if heard.all():
         return _without_withheld(rows), np.zeros_like(age)
-    at = np.arange(len(rows))[:, None]
-    source = np.maximum.accumulate(np.where(heard, at, -1), axis=0)
-    ages = np.where(source < 0, at + 1 + age, at - source)
-    filled = np.where(source < 0, last, np.take_along_axis(rows, np.maximum(source, 0), axis=0))
+    if len(rows) == 1:
+        ages, filled = np.where(heard, 0, age + 1), np.where(heard, rows, last)
+    else:
+        at = np.arange(len(rows))[:, None]
+        source = np.maximum.accumulate(np.where(heard, at, -1), axis=0)
+        ages = np.where(source < 0, at + 1 + age, at - source)
+        filled = np.where(source < 0, last, np.take_along_axis(rows, np.maximum(source, 0), axis=0))
     filled[ages > limit] = SILENT
     return _without_withheld(filled.astype(np.int32)), np.minimum(ages[-1], limit + 1)
 

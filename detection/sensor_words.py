@@ -9,15 +9,15 @@ from detection.words import LANGUAGES, human_name
 
 _WORDS = {
     "en": {
-        STUCK: "{sensor} has shown exactly {value} since {at} while the others vary: check the sensor, not the machine",
-        MISSING: "{sensor} has sent nothing since {at}: check the sensor and its cable; {device} is judged without it",
-        "all": "No sensor of {device} has moved since {at}: check what collects their readings",
+        STUCK: "{sensor} has shown exactly {value} {since} while the others vary: check the sensor, not the machine",
+        MISSING: "{sensor} has sent nothing {since}: check the sensor and its cable; {device} is judged without it",
+        "all": "No sensor of {device} has moved {since}: check what collects their readings",
     },
     "pt": {
-        STUCK: "{sensor} mostra exatamente {value} desde as {at}, enquanto os outros variam: "
+        STUCK: "{sensor} mostra exatamente {value} {since}, enquanto os outros variam: "
         "verifique o sensor, não a máquina",
-        MISSING: "{sensor} não envia nada desde as {at}: verifique o sensor e o cabo; {device} é avaliada sem ele",
-        "all": "Nenhum sensor de {device} se moveu desde as {at}: verifique o que coleta as leituras",
+        MISSING: "{sensor} não envia nada {since}: verifique o sensor e o cabo; {device} é avaliada sem ele",
+        "all": "Nenhum sensor de {device} se moveu {since}: verifique o que coleta as leituras",
     },
 }
 
@@ -26,10 +26,12 @@ def told_of_sensor(
     code: int, metric: str, *, device: str, since_ms: int, tz: tzinfo, value: float | None = None, unit: str = ""
 ) -> dict[str, str]:
     """One sentence per language (en, pt) about a sensor that is STUCK at `value`, or MISSING, since `since_ms`."""
-    at = _clock(since_ms, tz)
     return {
         language: _WORDS[language][code].format(
-            sensor=sensor_name(metric, language), device=device, at=at, value=_exactly(value, unit, language)
+            sensor=sensor_name(metric, language),
+            device=device,
+            since=_since(since_ms, tz, language),
+            value=_exactly(value, unit, language),
         )
         + "."
         for language in LANGUAGES
@@ -38,8 +40,10 @@ def told_of_sensor(
 
 def told_of_all_sensors(*, device: str, since_ms: int, tz: tzinfo) -> dict[str, str]:
     """The same when every sensor stands still at once: then it is none of them."""
-    at = _clock(since_ms, tz)
-    return {language: _WORDS[language]["all"].format(device=device, at=at) + "." for language in LANGUAGES}
+    return {
+        language: _WORDS[language]["all"].format(device=device, since=_since(since_ms, tz, language)) + "."
+        for language in LANGUAGES
+    }
 
 
 def sensor_name(metric: str, language: str) -> str:
@@ -63,5 +67,8 @@ def _exactly(value: float | None, unit: str, language: str) -> str:
     return f"{text}\N{NO-BREAK SPACE}{unit}" if unit else text
 
 
-def _clock(at_ms: int, tz: tzinfo) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, tz).strftime("%H:%M")
+def _since(at_ms: int, tz: tzinfo, language: str) -> str:
+    """Such as "since 14:02"; in Portuguese the hours of midnight and one o'clock are singular."""
+    at = datetime.fromtimestamp(at_ms / 1000, tz)
+    word = "since" if language == "en" else "desde a" if at.hour <= 1 else "desde as"
+    return f"{word} {at:%H:%M}"

@@ -15,8 +15,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # A person is told about shifts that last: the mean of 20 rows (20 s at 1 Hz) has a quarter of a row's noise, and
     # with `min_duration_ms` on top an alarm is still out within half a minute. The benchmark's setting is 10.
     window: int = 20
-    # The limit is this many times the largest score seen in healthy running. 1.5 is the benchmark's operating point
-    # (5.6 false alarms per healthy hour: fine for a score, not for a person); 2.5 left 1.6 before `min_duration_ms`.
+    # After half an hour of learning the limit is this many times the largest score seen in healthy running, less the
+    # more was seen. 1.5 is the benchmark's operating point (5.6 false alarms per healthy hour: fine for a score, too
+    # many for a person); 2.5 left 1.6 before `min_duration_ms`.
     sensitivity: float = 2.5
     # What the last third of healthy running shows that the first two thirds have not, it will show again, and a little
     # more: no limit is below this many times the largest answer there.

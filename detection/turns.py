@@ -36,24 +36,34 @@ class Turns:
             self.quiet += count
             return []
         seen = rows[len(rows) - count + first + 1 - 2 * TURN_ROWS : len(rows) - count + looks[-1] + 1]
-        # Two means of 30 rows differ by chance as much as one of `window` is away: by the root of 2 / 30 of a row's
-        # noise, against that of 1 / window.
-        differs = _differences(seen, centre, questions) > math.sqrt(2 * questions.window / TURN_ROWS)
+        differs = _differences(seen, centre, questions) > limit(questions.window)
         if not differs.any():
             self.quiet += count
             return []
-        return self._told([look for look, differ in zip(looks, differs.tolist(), strict=True) if differ], count)
-
-    def _told(self, differing: list[int], count: int) -> list[int]:
         found, done = [], 0
-        for row in differing:
-            self.quiet += row + 1 - done
-            done = row + 1
-            if self.quiet >= TURN_ROWS:
+        for row, differ in zip(looks, differs.tolist(), strict=True):
+            if self.step(row + 1 - done, differ=differ):
                 found.append(row)
-            self.quiet = 0
+            done = row + 1
         self.quiet += count - done
         return found
+
+    def step(self, count: int, *, differ: bool) -> bool:
+        """So many rows on: is the last one a change point, given whether the two half minutes differ there?"""
+        self.quiet += count
+        if not differ:
+            return False
+        told = self.quiet >= TURN_ROWS
+        self.quiet = 0
+        return told
+
+
+def limit(window: int) -> float:
+    """How far two means of 30 rows differ by chance when one of `window` rows is away by 1.
+
+    By the root of 2 / 30 of a row's noise, against that of 1 / window.
+    """
+    return math.sqrt(2 * window / TURN_ROWS)
 
 
 def _differences(rows: Rows, centre: Ints, questions: Questions) -> Floats:
@@ -61,7 +71,7 @@ def _differences(rows: Rows, centre: Ints, questions: Questions) -> Floats:
 
     1 is the level's limit; NaN where every sensor was silent.
     """
-    means = window_sums(questions.clipped(rows, centre), TURN_ROWS) / (TURN_ROWS * STEPS)
+    sums = window_sums(questions.clipped(rows, centre), TURN_ROWS)
     heard = heard_throughout(rows, 2 * TURN_ROWS)
-    shift = means[TURN_ROWS::LOOK_ROWS] - means[: len(means) - TURN_ROWS : LOOK_ROWS]
-    return questions.level_limit.distance(shift, None if heard is None else heard[::LOOK_ROWS])
+    moved = sums[TURN_ROWS::LOOK_ROWS] - sums[: len(sums) - TURN_ROWS : LOOK_ROWS]
+    return questions.level_limit.distance(moved / (TURN_ROWS * STEPS), None if heard is None else heard[::LOOK_ROWS])

@@ -154,7 +154,7 @@ def _sentence(language: str, found: Findings, signs: Signs, looks: Diagnosis | N
     text = _main(language, found, device, at)
     if also:
         text += f"; {words['others'].format(names=', '.join(also))}"
-    elif not (unchanged or looks):
+    elif len(found.sensors) > 1 and not (unchanged or looks):
         text += f"; {words['alone']}"
     if unchanged:
         text += f"{';' if also or ', ' in unchanged else ','} {unchanged}"

@@ -47,7 +47,12 @@ class Replay:
             )
 
     def skip(self) -> None:
-        """A part of the past is not looked at: what follows begins afresh."""
+        """A part of the past is not looked at: what follows begins afresh, and what was open ends here."""
+        end_ms = self._detector.position_ms
+        self._alarms = {
+            since_ms: alarm if alarm.cleared_ms is not None else msgspec.structs.replace(alarm, cleared_ms=end_ms)
+            for since_ms, alarm in self._alarms.items()
+        }
         self._detector = Detector(self._model)
 
     def finish(self) -> list[PastAlarm]:
@@ -95,6 +100,7 @@ class Reason(enum.StrEnum):
     FIRST = "first"
     WITHIN_BOUNDS = "within_bounds"
     CONFIRMED_VANISHES = "confirmed_alarm_vanishes"
+    UNTRIED = "untried"
     EXCEEDANCE = "exceedance"
     NEW_ALARMS = "new_alarms"
 
@@ -119,8 +125,10 @@ def verdict_on(
     if lost:
         ids = ", ".join(alarm.anomaly_id or "" for alarm in lost[:3])
         return _no(Reason.CONFIRMED_VANISHES, f"{len(lost)} confirmed alarms would not be raised any more: {ids}")
+    if not replayed_ms:
+        return _no(Reason.UNTRIED, "there are no readings in this period to try it on")
     if first:
-        return Decision(promote=True, reason=Reason.FIRST, detail="the machine has no model yet")
+        return Decision(promote=True, reason=Reason.FIRST, detail="there is no other model to compare it with")
     if exceedance is not None and exceedance > policy.max_exceedance:
         detail = (
             f"{exceedance:.1%} of healthy readings are beyond the limit, {policy.max_exceedance:.0%} at most may be"

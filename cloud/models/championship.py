@@ -87,7 +87,8 @@ class Championship:
         await self._versions.set_status(model.site, model.device, model.version, Status.REFUSED)
 
     async def _known(self, site: str, device: str, version: str) -> ModelVersion:
-        model = await self._versions.get(site, device, version)
+        # No version has characters that cannot be printed, and the store cannot even look for one with a NUL.
+        model = await self._versions.get(site, device, version) if version.isprintable() else None
         if model is None:
             raise UnknownModelError(
                 f"{site}/{device} has no version {version[:20]!r}; `ronda model list {site}/{device}` shows what it has"

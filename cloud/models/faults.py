@@ -22,22 +22,33 @@ _ASKED = frozenset({Kind.LEVEL, Kind.JUMP, Kind.ROUGHNESS})
 
 
 class Taught(msgspec.Struct, frozen=True, kw_only=True):
-    """A classifier, and how many alarms of each fault it was learned from."""
+    """A classifier, and how many alarms of each fault it was learned from, or were not yet enough."""
 
     classifier: Classifier
     learned: dict[str, int]
+    left_out: dict[str, int]
 
 
 def teach_faults(confirmed: Sequence[Confirmed]) -> Taught:
-    """Learn from confirmed alarms. Raises: FitError saying what is missing, and how to add it."""
+    """Learn from confirmed alarms; a fault that only one machine has shown waits for another one, and stops nobody.
+
+    Raises: FitError saying what is missing, and how to add it.
+    """
     cases = [_case(each) for each in confirmed if each.event.evidence.question in _ASKED]
     if not cases:
         raise FitError(
             "no alarm of this site was confirmed with a cause; say what was found with "
             "`ronda verdict ALERT true --cause bearing_wear`"
         )
-    channels = sorted({sensor.name for case in cases for sensor in case.found.sensors})
-    return Taught(classifier=fit_classifier(cases, channels), learned=dict(Counter(case.fault for case in cases)))
+    ready = _seen_twice(cases)
+    # Where nothing is, the fit says what is lacking.
+    taught = [case for case in cases if case.fault in ready] or cases
+    channels = sorted({sensor.name for case in taught for sensor in case.found.sensors})
+    return Taught(
+        classifier=fit_classifier(taught, channels),
+        learned=dict(Counter(case.fault for case in taught)),
+        left_out=dict(Counter(case.fault for case in cases if case.fault not in ready)),
+    )
 
 
 def findings_of(evidence: Evidence) -> Findings:
@@ -60,6 +71,13 @@ def findings_of(evidence: Evidence) -> Findings:
         window_ms=[],
         window={},
     )
+
+
+def _seen_twice(cases: Sequence[Case]) -> set[str]:
+    """The faults that two machines have shown in the same way."""
+    shown = {(case.fault, case.found.kind, case.source) for case in cases}
+    machines = Counter((fault, kind) for fault, kind, _ in shown)
+    return {fault for (fault, _), count in machines.items() if count > 1}
 
 
 def _case(confirmed: Confirmed) -> Case:

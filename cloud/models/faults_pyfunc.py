@@ -15,7 +15,8 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
 from detection.classifier import Classifier
-from detection.explain import Findings, Kind, Sensor
+from detection.explain import Findings, Sensor
+from detection.kinds import Kind
 
 
 class FaultNames(PythonModel):

@@ -78,8 +78,9 @@ class Jury:
         through_ms: int | None = None,
         progress: Progress = lambda _: None,
     ) -> tuple[BacktestRecord, Decision]:
-        """Try it against the champion over this period, by default the last day, and keep what was found.
+        """Try it against the champion over this period, by default the last day, and keep what was found there.
 
+        A period that somebody chose is for looking: kept as the latest trial, a quiet hour would take a refusal back.
         The champion itself is tried against the one before it.
         """
         history = await self._promotions.history(candidate.site, candidate.device)
@@ -101,7 +102,8 @@ class Jury:
             policy=self._policy,
         )
         record = self._record(candidate, current, trial, decision)
-        await self._backtests.add(record)
+        if from_ms is None and through_ms is None:
+            await self._backtests.add(record)
         log.info(
             "model.tried",
             extra={

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cloud.storage.model_versions import LeftOut
 from cloud.storage.verdicts import Episode, Judgement
+from contract.events import AlarmKind
 from detection.rows import Ints
 
 # A fault begins before the detector can see it and is not over with the first healthy reading: five minutes on each
@@ -44,7 +45,8 @@ def left_out(
             why=_WHY[episode.verdict],
         )
         for episode in episodes
-        if episode.verdict is not Judgement.FALSE
+        # A limit that people set, a trend, a sensor that stands still: the machine may be as healthy as ever.
+        if episode.kind is AlarmKind.ANOMALY and episode.verdict is not Judgement.FALSE
     ]
     periods += [LeftOut(from_ms=start, through_ms=end, why=MARKED) for start, end in marked]
     return sorted(periods, key=lambda period: (period.from_ms, period.through_ms))

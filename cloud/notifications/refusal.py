@@ -39,7 +39,10 @@ _WORDS: Mapping[Language, _Words] = {
         subject="Warning: {device}, model version {version} is not used",
         refused="Version {version} of the model of {device} was promoted and is not used: {why}.",
         goes_on="Version {version} goes on judging this machine; no reading is lost.",
-        nobody="No model judges this machine until this is mended; its readings are stored and judged later.",
+        nobody=(
+            "Until this is mended an earlier version that is sound judges this machine; "
+            "where there is none, its readings are stored and judged later."
+        ),
         remedy="To mend it: train again (ronda train {site}/{device}), or put an earlier version back in force.",
         open="Open {device}",
         model="Model",
@@ -50,8 +53,8 @@ _WORDS: Mapping[Language, _Words] = {
         refused="A versão {version} do modelo de {device} foi promovida e não é usada: {why}.",
         goes_on="A versão {version} continua avaliando esta máquina; nenhuma leitura se perde.",
         nobody=(
-            "Nenhum modelo avalia esta máquina até que isto seja corrigido; "
-            "as leituras são guardadas e avaliadas depois."
+            "Até que isto seja corrigido, uma versão anterior íntegra avalia esta máquina; "
+            "se não houver nenhuma, as leituras são guardadas e avaliadas depois."
         ),
         remedy="Para corrigir: treine de novo (ronda train {site}/{device}) ou volte a uma versão anterior.",
         open="Abrir {device}",

@@ -11,6 +11,7 @@ from dash import Input, Output, State, dcc, html
 
 from dashboard import evidence, sensors
 from dashboard.axes import ROW_PX, TOP_PX, Span
+from dashboard.caveats import caveat
 from dashboard.chart import expectations, figure
 from dashboard.desk import Desk, Reader
 from dashboard.elements import (
@@ -168,7 +169,10 @@ def _head(view: View, reader: Reader) -> list[Child]:
             [dcc.Link(say("Fleet"), href="/ui/"), html.Span(" › ", className="t3"), device.device],
             className="crumbs s12 t2",
         ),
-        html.Div([html.H1(device.device, className="asset"), badge(state, *words)], className="row gap wrap-row"),
+        html.Div(
+            [html.H1(device.device, className="asset"), badge(state, *words), caveat(device, state, say, named=True)],
+            className="row gap wrap-row",
+        ),
         html.P(facts_, className="dotted s12 t2"),
         html.P([*past, lead], className="lead"),
         evidence.cause(view.chosen, say) if view.chosen else None,

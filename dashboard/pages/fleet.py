@@ -10,6 +10,7 @@ from dash import Input, Output, State, dcc, html
 
 from contract.errors import TransientError
 from dashboard import sensors
+from dashboard.caveats import caveat
 from dashboard.desk import Desk, Reader
 from dashboard.elements import Attributes, Child, ago, badge, card, data, empty, glyph, marked, spark, state_word, tone
 from dashboard.evidence import sentence, top_sensor
@@ -244,7 +245,7 @@ def _small(tile: Tile, reader: Reader) -> dcc.Link:
     line = next(iter(tile.series.values()), None)
     value = _last(line) if line else None
     name = html.Span(device.device, className="m el", title=device.device)
-    left = html.Div([name, marked(tile.state, say), caveat(tile, say)], className="col grow")
+    left = html.Div([name, marked(tile.state, say), caveat(tile.device, tile.state, say)], className="col grow")
     middle = _small_line(line, say) if line and value is not None else None
     number: Child = "–"
     if line and value is not None and tile.state != "no_data":
@@ -253,18 +254,6 @@ def _small(tile: Tile, reader: Reader) -> dcc.Link:
         )
     right = html.Div([number, html.Span(_seen(device, reader), className="s12 t3")], className="col end")
     return _link(device, [html.Div([left, middle, right], className="row gap")], "small-card")
-
-
-def caveat(tile: Tile, say: Words) -> html.Span | None:
-    """What to know beside the state: a sensor that cannot be believed, readings that moved away, a young model."""
-    device = tile.device
-    if device.machine is None or tile.state not in ("healthy", "off"):
-        return None
-    if doubtful := len(device.machine.sensors):
-        return marked("info", say, say.count("{n} sensor stuck or silent", "{n} sensors stuck or silent", doubtful))
-    if device.drifting:
-        return marked("info", say, say("Readings drift"))
-    return marked("learning", say, say("Young model")) if device.machine.maturity == "young" else None
 
 
 def _small_line(line: Series, say: Words) -> html.Span:

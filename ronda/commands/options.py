@@ -13,7 +13,7 @@ Data = Annotated[Path, typer.Option("--data", help="The folder of the installati
 DATA = Path("data")
 # For a part that may stand in a container of its own, with no folder at all.
 DataOrSettings = Annotated[
-    Path | None, typer.Option("--data", help="A running `ronda up`; without it the settings say where all is.")
+    Path | None, typer.Option("--data", help="A running `ronda up`; by default `data`, or what the settings name.")
 ]
 
 

@@ -21,8 +21,10 @@ from cloud.storage.model_versions import ModelVersion, ModelVersionStore
 from cloud.storage.promotions import PromotionStore
 from contract.codec import encode_events
 from contract.events import ModelPromotedEvent
+from ronda.installation import folder_of
 from ronda.mlflow.tracking import tracking
 from ronda.parts import Surroundings, clock_ms
+from ronda.settings import load_settings
 from ronda.store import opened_store
 
 # A roll-back is over within five seconds: who keeps the bytes is asked once and not waited for.
@@ -78,6 +80,6 @@ class Announcer:
 @asynccontextmanager
 async def opened(data: Path | None) -> AsyncIterator[tuple[Surroundings, Database]]:
     """What surrounds a command about models, and the store."""
-    around = Surroundings("trainer", data)
+    around = Surroundings("trainer", folder_of(load_settings("trainer"), data))
     async with opened_store(around.runtime.database_url, around.settings) as database:
         yield around, database

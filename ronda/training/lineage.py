@@ -93,7 +93,7 @@ def lines(lineage: Lineage) -> Iterator[str]:
     for left_out in model.excluded:
         yield f"           left out {shown(left_out.from_ms)} through {shown(left_out.through_ms)}: {left_out.why}"
     yield f"limits     {_exceedance(model)}"
-    yield f"precision  {judged(lineage.precision)} alarms right, {lineage.precision.planned} were planned work"
+    yield f"precision  {_precision(lineage.precision)}"
     yield f"back-test  {_trial(lineage.backtest)}"
     yield f"shadow     {_shadow(lineage.shadow)}"
 
@@ -112,6 +112,13 @@ def _exceedance(model: ModelVersion) -> str:
     if model.exceedance is None:
         return f"{factor}too few readings to tell how many of the last third are beyond them"
     return f"{factor}{model.exceedance:.1%} of the last third beyond them, learned from the first two"
+
+
+def _precision(precision: Precision) -> str:
+    planned = f", {precision.planned} were planned work" if precision.planned else ""
+    if precision.share is None:
+        return f"no alarm of this version was judged true or false yet{planned}"
+    return f"{judged(precision)} alarms right{planned}"
 
 
 def _trial(trial: BacktestRecord | None) -> str:

@@ -13,6 +13,7 @@ from cloud.storage.input_drifts import InputDriftStore
 from cloud.storage.model_versions import ModelVersion, ModelVersionStore
 from cloud.storage.verdicts import Precision, VerdictStore
 from contract.names import split_address
+from ronda.installation import InstallationError
 from ronda.training.force import Announcer, championship, opened
 from ronda.training.rollback import say_in_force
 from ronda.training.spans import moment_ms, shown
@@ -27,11 +28,14 @@ async def run_backtest(
 ) -> None:
     """Print which past alarms would appear or vanish with this version, and what is decided."""
     site, device = split_address(address)
+    from_ms, through_ms = moment_ms(from_, "--from"), moment_ms(through, "--through")
+    if from_ms is not None and through_ms is not None and through_ms < from_ms:
+        raise InstallationError(f"--through {through} is before --from {from_}")
     async with opened(data) as (around, database):
         model = await _asked(database, site, device, version)
         moves = championship(around, database, Announcer(around))
         record, _ = await jury(around, database, moves).judge(
-            model, from_ms=moment_ms(from_, "--from"), through_ms=moment_ms(through, "--through"), progress=_Progress()
+            model, from_ms=from_ms, through_ms=through_ms, progress=_Progress()
         )
     print("\n".join(told(record)))
 

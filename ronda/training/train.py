@@ -27,7 +27,7 @@ from contract.names import split_address
 from detection.errors import FitError
 from detection.model import FORMAT
 from ronda.fleet import read_fleet
-from ronda.installation import Installation, InstallationError
+from ronda.installation import Installation, InstallationError, folder_of
 from ronda.parts import Surroundings, clock_ms
 from ronda.settings import load_settings
 from ronda.store import opened_store
@@ -50,6 +50,7 @@ async def run_training(data: Path | None, addresses: Sequence[str], *, first: bo
     `first`: begin with the registry, wait for the database, and stay until every emulated machine has its model.
     """
     asked = [split_address(address) for address in addresses]
+    data = folder_of(load_settings("trainer"), data)
     with alone(data):
         if first and data is not None:
             # The imports and MLflow's tables take seconds: under way before there is anything to learn from.
@@ -204,6 +205,9 @@ def alone(data: Path | None) -> Iterator[None]:
     if data is None:
         yield
         return
-    with (Installation(data).mlflow / ".trainer.lock").open("w") as lock:
+    folder = Installation(data).mlflow
+    if not folder.is_dir():
+        raise InstallationError(f"there is no installation in {data}; `ronda up --data {data}` makes one")
+    with (folder / ".trainer.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

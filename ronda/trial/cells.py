@@ -17,6 +17,9 @@ _GROUPED = {
     ".": re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?"),
 }
 
+# Larger than anything that is measured: what a logger writes for "nothing", such as 1.7e308; its square is infinite.
+_ABSURD = 1e100
+
 
 def says_nothing(cell: str) -> bool:
     """Is this a value that is missing?"""
@@ -24,7 +27,7 @@ def says_nothing(cell: str) -> bool:
 
 
 def number(cell: str, decimal: str) -> float | None:
-    """The number that the cell says, NaN for one that is missing or infinite, None when it is no number."""
+    """The number that the cell says, NaN for one that is missing or absurd, None when it is no number."""
     text = cell.strip()
     if text.lower() in _NOTHING:
         return float("nan")
@@ -34,7 +37,7 @@ def number(cell: str, decimal: str) -> float | None:
         value = float(text.replace(",", ".") if decimal == "," else text)
     except ValueError:
         return None
-    return value if np.isfinite(value) else float("nan")
+    return value if abs(value) < _ABSURD else float("nan")
 
 
 def floats(cells: Sequence[str], decimal: str) -> tuple[Floats, list[str]]:
@@ -48,5 +51,5 @@ def floats(cells: Sequence[str], decimal: str) -> tuple[Floats, list[str]]:
         read = [number(cell, decimal) for cell in cells]
         strange = [cell for cell, value in zip(cells, read, strict=True) if value is None]
         return np.array([np.nan if value is None else value for value in read]), strange
-    values[np.isinf(values)] = np.nan
+    values[np.abs(values) >= _ABSURD] = np.nan
     return values, []

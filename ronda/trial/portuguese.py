@@ -11,6 +11,7 @@ PORTUGUESE = {
     "A sensor failed once.": "Um sensor falhou uma vez.",
     "Sensors failed {n} times.": "Sensores falharam {n} vezes.",
     "{n} readings of {k} sensors": "{n} leituras de {k} sensores",
+    "{n} readings of one sensor": "{n} leituras de um sensor",
     "one every {step}": "uma a cada {step}",
     "one a second": "uma por segundo",
     "{since} to {until}": "{since} até {until}",

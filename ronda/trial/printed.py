@@ -23,7 +23,7 @@ _WIDTH = 100
 def lines(trial: Trial, comparison: Comparison | None, say: Words) -> Iterator[str]:
     """For people, up to the line that says where the page is."""
     recording = trial.recording
-    counted = say("{n} readings of {k} sensors", n=len(recording.times), k=len(recording.metrics))
+    counted = say.counted(len(recording.times), len(recording.metrics))
     yield f"{recording.name}: {counted}, {say.every(recording.cadence_ms)}"
     yield from (say.told(note) for note in recording.notes)
     if out := [*recording.left_out, *trial.fitted.report.excluded]:

@@ -37,6 +37,7 @@ def run_trial(
     """Read, learn, find, write the page, and say so line by line. Raises: TrialError in one line."""
     if language not in LANGUAGES:
         raise TrialError(f"--language {language}: the page speaks {' and '.join(LANGUAGES)}")
+    _check_out(out, file)
     began = time.perf_counter()
     now_ms = time.time_ns() // 1_000_000
     if file is not None and file.is_file() and size(file) > _LARGE_BYTES:
@@ -58,6 +59,12 @@ def run_trial(
             tell(line.replace(NO_BREAK, " "))
     if look:
         webbrowser.open(target.resolve().as_uri())
+
+
+def _check_out(out: Path | None, file: Path | None) -> None:
+    """Nobody's recording is written over. Raises: TrialError."""
+    if out is not None and file is not None and out.exists() and file.exists() and out.samefile(file):
+        raise TrialError(f"--out {out}: this is the recording itself; choose another place for the page")
 
 
 def _written(target: Path, trial: Trial, comparison: Comparison | None, say: Words) -> Path:

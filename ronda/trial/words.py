@@ -44,6 +44,12 @@ class Words:
         """The singular for one, else the plural, with the number as `{n}`."""
         return self(one if n == 1 else many, n=n, **values)
 
+    def counted(self, readings: int, sensors: int) -> str:
+        """How much there is."""
+        if sensors == 1:
+            return self("{n} readings of one sensor", n=readings)
+        return self("{n} readings of {k} sensors", n=readings, k=sensors)
+
     def number(self, value: float) -> str:
         """`value` with grouped thousands; without a fraction when it is whole or large, else four digits of it."""
         if float(value).is_integer() and abs(value) < 1e15:

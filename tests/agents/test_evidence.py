@@ -13,8 +13,8 @@ from contract.identity import digest_id
 from detection.change import Change
 from detection.classifier import Classifier, Signature
 from detection.episode import Phase, Severity
-from detection.explain import Explanation, Kind
-from detection.kinds import Alarm
+from detection.explain import Explanation
+from detection.kinds import Alarm, Kind
 from detection.machine import Machine
 from tests.agents.detection_bench import DEVICE, MODEL, SITE, block, promotion, rows
 from tests.support.findings import CALM, pump

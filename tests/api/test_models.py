@@ -132,6 +132,7 @@ async def test_models_that_are_none_are_told_as_such(http: httpx.AsyncClient, pa
     await three_models(parts)
     for path, body, said in (
         ("9/promote", {}, "has no version '9'"),
+        ("%00/promote", {}, "has no version '\\x00'"),
         ("rollback", {"to": "9"}, "'9' of plant-1/pump-07 was never in force"),
         ("rollback", {"to": "3"}, "'3' of plant-1/pump-07 was never in force; use `ronda model promote`"),
     ):

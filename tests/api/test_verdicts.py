@@ -49,6 +49,7 @@ async def test_the_last_word_counts_and_may_be_taken_back(ronda: RondaClient, pa
         ({"verdict": "true", "cause": "Bearing wear!"}, 422, "must be a fault's code, such as bearing_wear"),
         ({"verdict": "true", "cause": "unknown"}, 422, "leave out what is not known"),
         ({"verdict": "true", "comment": "x" * 2001}, 422, "length <= 2000"),
+        ({"verdict": "true", "comment": "a\0b"}, 422, "matching regex"),
     ],
 )
 async def test_what_is_no_verdict_is_refused(

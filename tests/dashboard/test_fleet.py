@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Any
 
+from dashboard.caveats import caveat
 from dashboard.evidence import compared
 from dashboard.facts import Anomaly, Device, MailSummary, fact
 from dashboard.golden_view import mail_words
 from dashboard.language import Words
-from dashboard.pages.fleet import Tile, caveat
 from dashboard.ranking import reporting, state_of, worst_first
 from tests.dashboard.plant import NOW_MS, anomaly, device, sensor
 
@@ -49,9 +49,8 @@ def test_reporting_is_who_was_heard_of_lately_whatever_the_state() -> None:
     assert reporting(devices, NOW_MS) == 3
 
 
-def caveat_of(state: str = "healthy", **more: Any) -> str:
-    tile = Tile(known("a", state, **more), state, None, {})
-    shown = caveat(tile, Words("en", UTC))
+def caveat_of(state: str = "healthy", *, named: bool = False, **more: Any) -> str:
+    shown = caveat(known("a", state, **more), state, Words("en", UTC), named=named)
     return "" if shown is None else str(shown.children[1])
 
 
@@ -61,6 +60,9 @@ def test_a_calm_machine_says_what_to_know_beside_its_state() -> None:
     assert caveat_of(machine=young) == "Young model"
     assert caveat_of(machine=young, drifting=["flow_lpm"]) == "Readings drift"
     assert caveat_of(machine=ready | {"sensors": {"flow_lpm": "stuck"}}) == "1 sensor stuck or silent"
+    doubtful = ready | {"sensors": {"flow_lpm": "stuck", "current_a": "missing"}}
+    assert caveat_of(named=True, machine=doubtful) == "2 sensors stuck or silent: Motor current, Flow"
+    assert caveat_of(named=True, machine=ready, drifting=["flow_lpm"]) == "Readings drift: Flow"
     assert caveat_of("warning", machine=young) == ""
 
 

@@ -13,7 +13,8 @@ import pytest
 from detection.classifier import UNKNOWN, Classifier, Reason, Signature, direction
 from detection.classifier_fit import Case, fit_classifier
 from detection.errors import FitError, ModelError
-from detection.explain import Findings, Kind, Sensor
+from detection.explain import Findings, Sensor
+from detection.kinds import Kind
 
 CHANNELS = ["vibration", "current", "flow"]
 

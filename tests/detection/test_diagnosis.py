@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from detection import rules
 from detection.diagnosis import Diagnosis, diagnosed
-from detection.explain import Findings, Kind, Sensor
+from detection.explain import Findings, Sensor
 from detection.faults import Fault, called, listed
+from detection.kinds import Kind
 from edge.faults import Fault as Emulated
 from edge.faults import FaultKind
 from notebooks.pumps import ONSET_S, RAMPS_S, Machine

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detection.change import Change
-from detection.explain import Kind
+from detection.kinds import Kind
 from tests.support.machines import CENTRES, DEVIATIONS, UNITS, detector, healthy, play
 
 

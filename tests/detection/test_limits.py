@@ -84,7 +84,7 @@ def test_beyond_the_critical_limit_is_critical_and_an_alarm_gets_worse_but_never
 
 def test_it_clears_only_clearly_inside_and_for_as_long() -> None:
     values = shaken(300, 3.0, start=20)
-    values[100:200, 0] = 2.75
+    values[100:200, 0] = 2.79
     values[200:, 0] = 2.0
     changes = play(watch(), values)
     assert phases(changes) == [(30, Phase.RAISED, Severity.WARNING), (210, Phase.CLEARED, Severity.WARNING)]

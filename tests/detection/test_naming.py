@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 
 from detection.classifier import UNKNOWN, Classifier, Signature
-from detection.explain import Findings, Kind
+from detection.explain import Findings
+from detection.kinds import Kind
 from detection.naming import By, Cause, cause_of
 from tests.detection.test_diagnosis import VIBRATIONS, findings
 from tests.support.findings import CALM, pump

@@ -23,7 +23,7 @@ def cleared(values: Floats) -> list[Change]:
 def test_what_remains_in_another_direction_is_a_new_level_to_verify() -> None:
     values = machine()
     values[FAULT, 0] += 20 * DEVIATIONS[0]
-    values[BACK, 1] += 5 * DEVIATIONS[1]
+    values[BACK, 1] += 3 * DEVIATIONS[1]
     (change,) = cleared(values)
     assert change.new_level
     assert 320 <= change.row <= 400

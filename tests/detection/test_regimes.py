@@ -318,7 +318,7 @@ def test_after_a_hole_the_machine_is_where_it_is_found(stopped: Regimes, hour: F
     assert gate.assign(hour[:5]).tolist() == [0] * 5
     gate.interrupt()
     silence = np.full((3, 8), np.nan)
-    assert gate.assign(silence).tolist() == [STARTING] * 3
+    assert gate.assign(silence).tolist() == [0] * 3
     still = measured(Pump(1), 0, 60, None, Stop(begin_s=START_S - 600, end_s=START_S + 600))
     assert gate.assign(still).tolist() == [1] * 60
 

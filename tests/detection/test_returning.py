@@ -81,14 +81,23 @@ def test_a_channel_that_does_not_come_back_is_judged_after_five_minutes(
     assert 250 < returning[:, COLUMN.fluid_temperature].sum() < 420
 
 
-def test_what_a_watch_finds_when_it_begins_and_after_a_hole_is_judged(learned: tuple[Regimes, SlowChannels]) -> None:
+def test_what_a_watch_finds_when_it_begins_is_judged(learned: tuple[Regimes, SlowChannels]) -> None:
     values = measured(HOUR, 600)
     values[:, COLUMN.motor_temperature] -= 20
     assert not left_out(learned, values)[0].any()
+
+
+def test_after_a_hole_a_cold_machine_is_on_its_way_back_until_it_is_seen_not_to_be(
+    learned: tuple[Regimes, SlowChannels],
+) -> None:
+    values = measured(HOUR, 600)
+    values[:, COLUMN.motor_temperature] -= 20
     watch = ReturnWatch(learned[1], 8)
     watch.process(measured(HOUR, 50), np.array([0] * 20 + [-1] * 30))
     watch.interrupt()
-    assert not watch.process(values, np.zeros(600, dtype=np.int64)).any()
+    returning = watch.process(values, np.zeros(600, dtype=np.int64))[:, COLUMN.motor_temperature]
+    assert returning[:300].all()
+    assert not returning[400:].any()
 
 
 def test_a_rig_that_never_stops_leaves_nothing_out() -> None:

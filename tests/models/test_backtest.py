@@ -84,6 +84,7 @@ def changes(appeared: int = 0, vanished: list[str | None] | None = None) -> Comp
         (changes(vanished=["false", "true"]), {}, False, Reason.CONFIRMED_VANISHES),
         (changes(vanished=["true"]), {"first": True}, False, Reason.CONFIRMED_VANISHES),
         (changes(appeared=9), {"first": True, "exceedance": 1.0}, True, Reason.FIRST),
+        (changes(), {"days": 0.0}, False, Reason.UNTRIED),
         (changes(), {"exceedance": 0.0501}, False, Reason.EXCEEDANCE),
         (changes(), {"exceedance": 0.05}, True, Reason.WITHIN_BOUNDS),
         (changes(), {"exceedance": None}, True, Reason.WITHIN_BOUNDS),
@@ -147,4 +148,4 @@ def test_after_a_part_that_was_skipped_a_replay_begins_afresh() -> None:
     replay.look(times(100), shifted.T, METRICS)
     replay.skip()
     replay.look(times(100, start_ms=START_MS - 10_000_000), shifted.T, METRICS)
-    assert [each.cleared_ms for each in replay.finish()] == [None, None]
+    assert [each.cleared_ms for each in replay.finish()] == [None, START_MS + 99_000]

@@ -57,6 +57,14 @@ def test_a_fault_of_one_machine_alone_is_no_signature() -> None:
         teach_faults(confirmed(1))
 
 
+def test_a_fault_that_one_machine_has_shown_waits_and_stops_nobody() -> None:
+    rare = Confirmed(event=alarm("pump-1", vibration=0.5, flow=0.5), cause="baering_wear")
+    taught = teach_faults([*confirmed(), rare])
+    assert taught.learned == {"bearing_wear": 3, "clogged_filter": 3}
+    assert taught.left_out == {"baering_wear": 1}
+    assert taught.classifier == teach_faults(confirmed()).classifier
+
+
 def test_without_a_confirmed_cause_the_person_is_told_how_to_add_one() -> None:
     limits = [Confirmed(event=alarm("pump-1", "limit", vibration=1.0), cause="bearing_wear")]
     for nothing in ([], limits):

@@ -62,8 +62,11 @@ def test_the_mail_says_which_is_not_used_why_what_judges_instead_and_what_to_do(
     assert mail["Message-ID"] == compose(notice(refused()), "a@b.example", [])["Message-ID"]
 
 
-def test_without_any_model_the_mail_says_that_nobody_judges() -> None:
-    assert "No model judges" in compose(notice(refused(in_use=None)), "a@b.example", []).get_content()
+def test_without_a_model_in_use_the_mail_says_what_happens_meanwhile() -> None:
+    assert (
+        "where there is none, its readings are stored and judged later"
+        in compose(notice(refused(in_use=None)), "a@b.example", []).get_content()
+    )
 
 
 def test_the_mail_speaks_portuguese() -> None:

@@ -83,6 +83,11 @@ def test_precision_is_told_once_somebody_judged() -> None:
     assert judged(Precision(true=2, false=1)) == "2 of 3 (67%)"
 
 
+def test_a_lineage_says_so_while_nobody_judged() -> None:
+    said = "\n".join(lines(Lineage(model=MODEL, precision=Precision(planned=3), backtest=None, shadow=[])))
+    assert "precision  no alarm of this version was judged true or false yet, 3 were planned work" in said
+
+
 def test_moments_are_utc_unless_they_say_otherwise() -> None:
     assert moment_ms("2025-11-22T08:26:40", "--from") == AT_MS
     assert moment_ms("2025-11-22T05:26:40-03:00", "--from") == AT_MS

@@ -77,6 +77,7 @@ def test_without_a_file_an_emulated_pump_is_tried_in_portuguese_too(tmp_path: Pa
         (table("time,a,b", 300, "{i},{a},{b}"), ["--language", "de"], "the page speaks en and pt"),
         (table("time,a,b", 300, "{i},{a},{b}"), ["--sensitivity", "0.2"], "sensitivity"),
         (table("time,a,b", 300, "{i},{a},{b}"), ["--out", "nowhere/page.html"], "choose another place with --out"),
+        (table("time,a,b", 300, "{i},{a},{b}"), ["--out", "file.csv"], "this is the recording itself"),
     ],
 )
 def test_what_cannot_be_tried_ends_with_one_line_and_no_page(

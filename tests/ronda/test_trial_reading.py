@@ -143,6 +143,11 @@ def test_cells_that_are_no_numbers_count_as_missing_and_are_said(tmp_path: Path)
     assert "“a” that are no numbers and count as missing: 1, such as “err”" in notes(recording)
 
 
+def test_what_no_sensor_can_measure_counts_as_missing(tmp_path: Path) -> None:
+    lines = [f"2026-03-01 00:{i // 60:02}:{i % 60:02},{'1.7e308' if i == 7 else i % 7},{i % 5}" for i in range(300)]
+    assert np.isnan(read(tmp_path, "\n".join(["time,a,b", *lines])).values[7, 0])
+
+
 def test_rows_of_another_width_are_left_out_and_counted(tmp_path: Path) -> None:
     text = table("time,a,b", 300, "2026-03-01 00:{m}:{s},{a},{b}") + "2026-03-01 00:05:00,1\n"
     recording = read(tmp_path, text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from detection.explain import Findings, Kind, Sensor
+from detection.explain import Findings, Sensor
+from detection.kinds import Kind
 
 UNITS = {
     "vibration_de_rms_g": "g",

@@ -33,7 +33,7 @@ class NewVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
     verdict: Judgement
     cause: str | None = None
-    comment: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
+    comment: Annotated[str, msgspec.Meta(max_length=2000, pattern=r"^[^\x00]*\Z")] | None = None
 
 
 _PROPERTIES = {

@@ -114,7 +114,7 @@ def _entry(trial: Trial, number: int, found: Found, say: Words, *, linked: bool)
 
 def _about(trial: Trial, say: Words) -> str:
     recording = trial.recording
-    parts = [say("{n} readings of {k} sensors", n=len(recording.times), k=len(recording.metrics))]
+    parts = [say.counted(len(recording.times), len(recording.metrics))]
     parts.append(say.every(recording.cadence_ms))
     since, until = int(recording.times[0]), int(recording.times[-1])
     parts.append(
