@@ -24,6 +24,9 @@ from detection.windows import Normals, Windows, advance, answered
 
 # A longer block is judged faster by itself.
 _FEW_ROWS = 8
+# What is known of so many machines stays in a processor's own cache from one step to the next. A thousand at once took
+# nearly twice as long as one after the other.
+_SIDE_BY_SIDE = 20
 
 
 class Block(NamedTuple):
@@ -58,9 +61,11 @@ def process_many(detectors: Sequence[Detector], blocks: Sequence[Block]) -> list
         if not these:
             break
         here = slice(row, row + 1)
-        some = _judge_row([(detectors[at], ready[at][0][here], ready[at][1][here]) for at in these])
-        for at, verdicts in zip(these, some, strict=True):
-            found[at].append(verdicts)
+        for start in range(0, len(these), _SIDE_BY_SIDE):
+            some = these[start : start + _SIDE_BY_SIDE]
+            verdicts = _judge_row([(detectors[at], ready[at][0][here], ready[at][1][here]) for at in some])
+            for at, each in zip(some, verdicts, strict=True):
+                found[at].append(each)
     return [
         detector.conclude(_joined(rows)) if rows else detector.process(*block)
         for detector, block, rows in zip(detectors, blocks, found, strict=True)

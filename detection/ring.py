@@ -6,8 +6,8 @@ import numpy as np
 
 from detection.rows import SILENT, Floats, Ints, Rows, held
 
-# Rows that are kept longer than asked for, so that the others are moved up once a minute (at 1 Hz) only.
-_SPARE = 60
+# Rows that are kept longer than asked for, so that the others are moved up with every twentieth only.
+_SPARE = 20
 
 
 class Ring:
