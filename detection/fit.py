@@ -88,8 +88,9 @@ def fit(
     settings.check()
     values, times = _ordered(values, measured_at_ms, metrics)
     learned = _learn(values, times, metrics, settings)
-    exceedance = _exceedance(values, times, metrics, settings)
-    model = msgspec.structs.replace(learned.model, rows=len(times), exceedance=exceedance)
+    exceedance, backwards = _exceedances(values, times, metrics, settings)
+    worse = max((share for share in (exceedance, backwards) if share is not None), default=None)
+    model = msgspec.structs.replace(learned.model, rows=len(times), exceedance=worse)
     model.check()
     report = Report(
         rows=len(times),
@@ -212,17 +213,20 @@ def _useless(column: Floats, settings: Settings) -> str | None:
     return None
 
 
-def _exceedance(values: Floats, times: Ints, metrics: Sequence[str], settings: Settings) -> float | None:
-    """Learn on two thirds; the share of judged rows of the other third beyond the limit, at either end the larger.
+def _exceedances(
+    values: Floats, times: Ints, metrics: Sequence[str], settings: Settings
+) -> tuple[float | None, float | None]:
+    """Learn on two thirds; the share of judged rows of the other third beyond the limit: of the last, and of the first.
 
     Learned with a disturbance in them, the first two thirds would excuse anything: the last two do not know of it.
     """
     cut = len(times) * 2 // 3
     if cut < MIN_ROWS:
-        return None
-    ends = [(slice(0, cut), slice(cut, None)), (slice(len(times) - cut, None), slice(0, len(times) - cut))]
-    shares = [_beyond(values, times, metrics, settings, *parts) for parts in ends]
-    return max((share for share in shares if share is not None), default=None)
+        return None, None
+    forwards = _beyond(values, times, metrics, settings, slice(0, cut), slice(cut, None))
+    return forwards, _beyond(
+        values, times, metrics, settings, slice(len(times) - cut, None), slice(0, len(times) - cut)
+    )
 
 
 def _beyond(

@@ -74,8 +74,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `centre` and `deviation` (k) scale values to healthy deviations; `regimes` tell where the machine is, `normals` what
     is normal there (one per running point, None where it was seen too briefly to judge), `habits` what a working sensor
     does, `slow` which channels take their time after a start. `deciles` (k × 11) are the healthy values' 0, 10, … 100 %
-    points, to compare later readings with. Learned from `rows` readings; `exceedance` (0 to 1) is the share of the last
-    third beyond the limit that the rest gives.
+    points, to compare later readings with. Learned from `rows` readings; `exceedance` (0 to 1) is the share of one
+    third beyond the limit that the other two give, the larger of the first and the last.
     """
 
     format: int = FORMAT

@@ -42,7 +42,7 @@ _UNDER_WAY = 0.15
 
 # A change of speed moves vibration, current, pressure and flow the same way (affinity laws): four at least, and more
 # than half of all. Worn bearings move vibration, temperature and a little current up, half of a pump's sensors.
-_LEAST_TO_TELL, _LEAST_KINDS = 4, 2
+LEAST_TO_TELL, LEAST_KINDS = 4, 2
 
 _YES, _NO, _MUTE = 1, 0, -1
 
@@ -266,7 +266,7 @@ class Sides:
             (column, point.centre[place] - point.radius[place], point.centre[place] + point.radius[place])
             for place, column in enumerate(regimes.channels)
         ]
-        self._least = max(_LEAST_TO_TELL, len(self._edges) // 2 + 1)
+        self._least = max(LEAST_TO_TELL, len(self._edges) // 2 + 1)
         self._columns = regimes.channels
         self._kinds = regimes.kinds or list(range(len(self._edges)))
         self._low = np.array([low for _, low, _ in self._edges])
@@ -279,7 +279,7 @@ class Sides:
         if (below and above) or len(below) + len(above) < self._least:
             return _NO
         # Four sensors of one quantity on one side are a fault that all of them feel.
-        return _YES if len({*below, *above}) >= _LEAST_KINDS else _NO
+        return _YES if len({*below, *above}) >= LEAST_KINDS else _NO
 
     def may(self, values: Floats) -> Flags:
         """Rows (n, k) → for which of them (n) the answer may be yes."""

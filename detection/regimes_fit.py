@@ -14,7 +14,7 @@ from itertools import combinations, pairwise, permutations
 import msgspec
 import numpy as np
 
-from detection.regimes import STEADY_ROWS, Flags, OperatingPoint, Regimes, apart, rest_at
+from detection.regimes import LEAST_KINDS, LEAST_TO_TELL, STEADY_ROWS, Flags, OperatingPoint, Regimes, apart, rest_at
 from detection.roles import Quantity
 from detection.rows import Floats, Ints
 
@@ -58,7 +58,7 @@ def learn_regimes(
     Exactly one running point unless the rows show more beyond doubt. Where no stop was seen, "off" is inferred from
     the levels of the channels that are alive, two at least.
     """
-    healthy = _Healthy(values)
+    healthy = _Healthy(values, quantities)
     labels = _points(healthy)
     points, off = _ordered(healthy, labels)
     if not all(any(apart(a, b, c) for c in healthy.usable) for a, b in combinations(points, 2)):
@@ -105,8 +105,9 @@ def _would_fall_silent(healthy: _Healthy, labels: Ints, quantities: Sequence[Qua
 class _Healthy:
     """Healthy rows (n, k) and their blocks of ten: medians (m, k) and the spread of rows inside (m, k)."""
 
-    def __init__(self, values: Floats) -> None:
+    def __init__(self, values: Floats, quantities: Sequence[Quantity | None] | None = None) -> None:
         heard = np.isfinite(values)
+        self.quantities = quantities
         spoken = np.flatnonzero(heard.mean(axis=0) >= _LEAST_COVERAGE) if len(values) else np.empty(0, dtype=np.int64)
         self.rows = _filled(values, heard)
         self.usable = [int(c) for c in spoken if np.ptp(self.rows[:, c]) > 0]
@@ -223,7 +224,30 @@ def _visited(healthy: _Healthy, labels: Ints) -> bool:
     changes = sum(a != b for a, b in pairwise(dwells))
     stops = _off(healthy, labels) is not None
     running = labels.max() + 1 - stops
-    return len(set(dwells)) == labels.max() + 1 and bool(changes >= 2 * (running - 1) + stops)
+    if len(set(dwells)) <= labels.max():
+        return False
+    return bool(changes >= 2 * (running - 1) + stops) or _like_speeds(healthy, labels)
+
+
+def _like_speeds(healthy: _Healthy, labels: Ints) -> bool:
+    """Do two points differ as two speeds do? Most channels, of two quantities at least, went the same way.
+
+    Then one change is enough: mixed into one point, the two would hide every fault that is smaller than the change.
+    """
+    off = _off(healthy, labels)
+    running = [label for label in range(labels.max() + 1) if label != off]
+    return all(_same_way(healthy, labels == one, labels == other) for one, other in combinations(running, 2))
+
+
+def _same_way(healthy: _Healthy, one: Flags, other: Flags) -> bool:
+    if not healthy.quantities:
+        return False
+    moved = (healthy.level(other) - healthy.level(one)) / np.maximum(healthy.spread(one), healthy.spread(other))
+    ways = [[c for c in healthy.usable if sign * moved[c] > _REACH] for sign in (1, -1)]
+    most, contrary = sorted(ways, key=len, reverse=True)
+    known = {healthy.quantities[c] for c in most} - {None}
+    enough = max(LEAST_TO_TELL, len(healthy.usable) // 2 + 1)
+    return not contrary and len(most) >= enough and len(known) >= LEAST_KINDS
 
 
 def _off(healthy: _Healthy, labels: Ints) -> int | None:

@@ -26,6 +26,10 @@ _INNER, _NINETY_PERCENT, _REACH = (0.05, 0.95), 1.645, 3.0
 # 20. What does not get nearer is not coming back.
 _NEARER, _PATIENCE_ROWS = 0.9, 300
 
+# After a hole nobody knows whether the machine stood: three times its reach away a channel is cold, not a little off.
+_COLD = 3.0
+# Half as far again as it ever was: it goes the other way.
+_FURTHER = 1.5
 # Home again at a third of that: at its edge a temperature still rises faster than it ever does in health.
 _HOME_SHARE = 1 / 3
 # A standing column keeps some pressure, a sensor some offset: below a quarter of its level a channel is silent.
@@ -93,11 +97,13 @@ class ReturnState(msgspec.Struct):
     """The running point the machine is at (None: it is not running, or nothing was heard yet), and per slow channel
     (s) on which side of its range it is, how far off it last was, and since how many rows it has not come nearer.
 
-    `left`: the machine was seen elsewhere before; what a detector finds when it begins is judged.
+    `left`: the machine was seen elsewhere before; what a detector finds when it begins is judged. `at_least`: how many
+    times its reach a channel must be away to be on its way back.
     """
 
     place: int | None = None
     left: bool = False
+    at_least: float = 1.0
     side: list[int] = []
     mark: list[float] = []
     waited: list[int] = []
@@ -133,7 +139,7 @@ class ReturnWatch:
     def interrupt(self) -> None:
         """A hole in the data: perhaps the machine stood, and a gateway was switched off with it."""
         size = len(self._slow.channels)
-        self.state = ReturnState(left=True, side=[_HOME] * size, mark=[0.0] * size, waited=[0] * size)
+        self.state = ReturnState(left=True, at_least=_COLD, side=[_HOME] * size, mark=[0.0] * size, waited=[0] * size)
 
     def _all_home(self) -> bool:
         return not any(self.state.side)
@@ -141,7 +147,7 @@ class ReturnWatch:
     def _step(self, row: Floats, code: int) -> Sequence[int]:
         state = self.state
         if not 0 <= code < self._running:
-            state.place, state.left = None, True
+            state.place, state.left, state.at_least = None, True, 1.0
             state.side = [_HOME] * len(state.side)
             return ()
         if code != state.place:
@@ -156,7 +162,7 @@ class ReturnWatch:
         if math.isnan(value):
             return True
         off = value - self._slow.centre[place][at]
-        share = 1.0 if state.side[at] == _PENDING else _HOME_SHARE
+        share = state.at_least if state.side[at] == _PENDING else _HOME_SHARE
         side = 0 if abs(off) <= share * self._slow.reach[place][at] else 1 if off > 0 else -1
         if state.side[at] == _PENDING:
             state.side[at], state.mark[at], state.waited[at] = side, abs(off), 0
@@ -164,6 +170,6 @@ class ReturnWatch:
         state.waited[at] += 1
         if abs(off) <= _NEARER * state.mark[at]:
             state.mark[at], state.waited[at] = abs(off), 0
-        if side != state.side[at] or state.waited[at] >= _PATIENCE_ROWS:
+        if abs(off) > _FURTHER * state.mark[at] or side != state.side[at] or state.waited[at] >= _PATIENCE_ROWS:
             state.side[at] = _HOME
         return state.side[at] != _HOME
