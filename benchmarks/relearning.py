@@ -1,4 +1,4 @@
-"""How the product learns a machine, without its store and registry: first, and again whenever it has twice as much.
+"""How the product learns a machine, without its store and registry: first, and again whenever it would.
 
 The decisions are the product's own functions (`cloud.models`); nobody gives a verdict here.
 """
@@ -15,9 +15,11 @@ from cloud.models.selection import MAX_ROWS, healthy, left_out
 from cloud.storage.verdicts import Episode
 from contract.events import AlarmKind
 from detection.change import Change
+from detection.detector import Running
 from detection.episode import Phase
 from detection.errors import FitError
 from detection.fit import fit
+from detection.machine import Machine
 from detection.model import Model
 from edge.arrival import Arrived
 from edge.metrics import NAMES
@@ -36,7 +38,7 @@ class Learner:
 
     def __init__(self, learn_rows: int) -> None:
         self.trained: list[Trained] = []
-        self._learn_rows, self._largest = learn_rows, 0
+        self._learn_rows, self._largest, self._strange = learn_rows, 0, 0
         self._times: list[np.ndarray] = []
         self._values: list[np.ndarray] = []
         self._episodes: list[Episode] = []
@@ -47,8 +49,15 @@ class Learner:
         self._times.append(seen.times_ms)
         self._values.append(seen.values)
 
-    def note(self, seen: Arrived, changes: Sequence[Change]) -> None:
-        """Keep what was raised about these readings, and what cleared."""
+    def note(self, seen: Arrived, changes: Sequence[Change], machine: Machine) -> None:
+        """Keep what was raised about these readings, what cleared, and how many it has had nothing to judge by."""
+        judged = np.flatnonzero(~np.isnan(machine.scores))
+        if machine.running is not Running.LEARNING:
+            self._strange = 0
+        elif len(judged):
+            self._strange = len(machine.scores) - int(judged[-1]) - 1
+        else:
+            self._strange += len(machine.scores)
         for change in changes:
             at_ms = int(seen.times_ms[change.row])
             if change.phase is Phase.RAISED:
@@ -73,9 +82,9 @@ class Learner:
 
     def again(self) -> Model | None:
         """The model that comes into force now, if one is due and its back-test lets it."""
-        needed = min(2 * self._largest, MAX_ROWS)
-        if self._model is None or self._largest >= MAX_ROWS or sum(map(len, self._times)) < needed:
+        if self._model is None or (needed := self._needed()) is None or sum(map(len, self._times)) < needed:
             return None
+        self._strange = 0
         times, values = self._all()
         kept = healthy(times, left_out(self._episodes, (), int(times[-1])))
         if kept.sum() < needed:
@@ -93,6 +102,12 @@ class Learner:
             return None
         self._model = fitted.model
         return fitted.model
+
+    def _needed(self) -> int | None:
+        """How many healthy readings the next model takes; None: it is not due, however many there are."""
+        if self._strange >= self._learn_rows:
+            return self._learn_rows
+        return min(2 * self._largest, MAX_ROWS) if self._largest < MAX_ROWS else None
 
     def _tried(self, candidate: Model, exceedance: float | None, times: np.ndarray, values: np.ndarray) -> str:
         """Over the last day against the one in force."""

@@ -73,7 +73,7 @@ class Watched:
                 machine = None if model is None else Machine.begun(model, units=UNITS)
                 continue
             changes = machine.process(seen.times_ms, seen.values.T, NAMES)
-            self._learner.note(seen, changes)
+            self._learner.note(seen, changes, machine)
             yield Watch(end_s, machine, changes, seen)
             if self._again and (model := self._learner.again()) is not None:
                 machine = Machine.begun(model, units=UNITS, state=machine.state())

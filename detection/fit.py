@@ -159,7 +159,8 @@ def _learn(values: Floats, times: Ints, metrics: Sequence[str], settings: Settin
     parts = [
         learning.stretches(rows, times, gap_ms, settings.window, places == point) for point in range(regimes.running)
     ]
-    points = [learning.point(each, settings) for each in parts]
+    drifts = learning.shared_drifts(parts)
+    points = [] if drifts is None else [learning.point(each, settings, drifts) for each in parts]
     if not any(points):
         raise FitError(
             f"the rows are too broken up: no operating point has {learning.MIN_WINDOWS} windows of {settings.window} "

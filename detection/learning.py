@@ -56,7 +56,26 @@ class Factors(NamedTuple):
     roughness: Floats
 
 
-def point(parts: Sequence[Rows], settings: Settings) -> Point | None:
+class Drifts(NamedTuple):
+    """How much each channel (k) wanders in health: in all rows, and in the first two thirds alone."""
+
+    whole: Floats
+    first: Floats
+
+
+def shared_drifts(points: Sequence[Sequence[Rows]]) -> Drifts | None:
+    """The largest drift at any operating point; None where no point has a row.
+
+    Mains voltage and the air of the hall wander whatever the speed: what one point has seen, another has yet to see.
+    """
+    known = [parts for parts in points if parts]
+    if not known:
+        return None
+    whole, first = ([drift(each) for each in some] for some in (known, [_thirds(parts)[0] for parts in known]))
+    return Drifts(np.max(whole, axis=0), np.max(first, axis=0))
+
+
+def point(parts: Sequence[Rows], settings: Settings, drifts: Drifts) -> Point | None:
     """Learn one operating point from its stretches (m, k in steps); None where they are too few to say anything.
 
     The limits are `sensitivity` times the largest healthy answer, or more where the machine itself shows that it needs
@@ -67,16 +86,16 @@ def point(parts: Sequence[Rows], settings: Settings) -> Point | None:
     centre = np.concatenate(parts).mean(axis=0) / STEPS
     sensitivity = _sensitivity(sum(map(len, parts)), settings)
     plain = Factors(sensitivity, sensitivity, np.full(len(centre), sensitivity))
-    factors = _foretold(parts, settings, plain)
-    normal, largest = _normal(parts, centre, settings.window, factors)
+    factors = _foretold(parts, settings, plain, drifts.first)
+    normal, largest = _normal(parts, centre, settings.window, factors, drifts.whole)
     return Point(normal, largest, factors.level)
 
 
-def _normal(parts: Sequence[Rows], centre: Floats, window: int, factors: Factors) -> tuple[Normal, float]:
+def _normal(
+    parts: Sequence[Rows], centre: Floats, window: int, factors: Factors, drifts: Floats
+) -> tuple[Normal, float]:
     at = np.rint(centre * STEPS).astype(np.int64)
-    away = [part - at for part in parts]
-    drifts = drift(away)
-    limit, largest = level_limit(away, drifts, window, factors.level)
+    limit, largest = level_limit([part - at for part in parts], drifts, window, factors.level)
     jump_channels, jumping = jump_limit(parts, drifts, window, factors.jump)
     rough_normal, rough = rough_limit(parts, window, factors.roughness)
     normal = Normal(
@@ -97,14 +116,14 @@ def _sensitivity(rows: int, settings: Settings) -> float:
     return max(1 + (settings.sensitivity - 1) / growth, min(settings.sensitivity, settings.margin))
 
 
-def _foretold(parts: Sequence[Rows], settings: Settings, plain: Factors) -> Factors:
+def _foretold(parts: Sequence[Rows], settings: Settings, plain: Factors, drifts: Floats) -> Factors:
     """Learn from the first two thirds; how many times their largest answers does the last third reach?"""
     first, last = _thirds(parts)
     if not settings.margin or sum(max(len(part) - settings.window + 1, 0) for part in first) < MIN_WINDOWS:
         return plain
     centre = np.concatenate(first).mean(axis=0) / STEPS
     ones = Factors(1.0, 1.0, np.ones(len(centre)))
-    questions = Questions(_normal(first, centre, settings.window, ones)[0], settings.window)
+    questions = Questions(_normal(first, centre, settings.window, ones, drifts)[0], settings.window)
     at = np.rint(centre * STEPS).astype(np.int64)
     long = [part for part in last if len(part) > questions.history]
     if not long:
@@ -209,4 +228,6 @@ def _scaled_limit(shifts: Floats, widening: Floats, floor: float, factor: float)
 
 
 def _blocks(part: Rows, length: int) -> Iterator[Rows]:
+    """A shorter visit is a block of its own, down to 40 rows: what differs between visits drifts."""
+    length = min(length, max(len(part), _DRIFT_BLOCK))
     return (part[start : start + length] for start in range(0, len(part) - length + 1, length))

@@ -23,8 +23,8 @@ _BLOCK = 10
 # Below two minutes nothing can be said about a second point.
 _LEAST_BLOCKS = 12
 # A point holds 5 % of the healthy time, a minute at least, and is visited for half a minute at a time; the valley
-# between two holds at most 5 %.
-_LEAST_SHARE, _LEAST_AT_POINT, _LEAST_DWELL = 20, 6, 3
+# between two holds at most 5 %. Five minutes are enough however long the machine ran elsewhere before.
+_LEAST_SHARE, _LEAST_AT_POINT, _ENOUGH_AT_POINT, _LEAST_DWELL = 20, 6, 30, 3
 _MOST_VALLEYS = 3
 # Ashman, Bird & Zepf, "Detecting bimodality in astronomical datasets", AJ 108 (1994): D > 2 separates two modes
 # cleanly. 6, on the spread of single rows, keeps three deviations around each apart, so that one row tells its point.
@@ -158,14 +158,20 @@ def _points(healthy: _Healthy) -> Ints:
     one = np.zeros(len(healthy.medians), dtype=np.int64)
     if len(one) < _LEAST_BLOCKS:
         return one
-    splits = [one, *(_split(healthy, channel) for channel in healthy.usable)]
+    # A valley may hold what a machine that starts often spends on its way, or less than what is enough for a point.
+    most = len(one) // _LEAST_SHARE
+    between = sorted({most, min(most, _ENOUGH_AT_POINT - 1)})
+    splits = [one, *(_split(healthy, channel, 1 + rows) for channel in healthy.usable for rows in between)]
     return max(splits, key=lambda labels: (labels.max(), _strength(healthy, labels)))
 
 
-def _split(healthy: _Healthy, channel: int) -> Ints:
-    """Cut one channel's levels at its widest valleys; give up the weakest as long as the points do not hold."""
+def _split(healthy: _Healthy, channel: int, between: int) -> Ints:
+    """Cut one channel's levels at its widest valleys, which hold fewer than `between` of them.
+
+    The weakest are given up for as long as the points do not hold.
+    """
     column = healthy.medians[:, channel]
-    valleys = _valleys(np.sort(column))
+    valleys = _valleys(np.sort(column), between)
     while valleys:
         labels = _labelled(column, valleys)
         if _strength(healthy, labels) >= _ASHMAN_D and _visited(healthy, labels):
@@ -175,10 +181,9 @@ def _split(healthy: _Healthy, channel: int) -> Ints:
     return np.zeros(len(column), dtype=np.int64)
 
 
-def _valleys(levels: Floats) -> list[tuple[float, float]]:
+def _valleys(levels: Floats, between: int) -> list[tuple[float, float]]:
     """The widest gaps (from, to) in sorted levels, at most three, with enough levels on each side; rising."""
-    side = max(_LEAST_AT_POINT, len(levels) // _LEAST_SHARE)
-    between = 1 + len(levels) // _LEAST_SHARE
+    side = max(_LEAST_AT_POINT, min(len(levels) // _LEAST_SHARE, _ENOUGH_AT_POINT))
     widths = levels[between:] - levels[:-between]
     chosen: list[int] = []
     for at in np.argsort(-widths, kind="stable").tolist():

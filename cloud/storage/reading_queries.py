@@ -45,3 +45,25 @@ FROM devices CROSS JOIN LATERAL (
     LIMIT 1
 ) AS newest
 """
+
+# A machine that has a model and runs as it never did before: there is nothing to judge it by. As many readings as make
+# a first model make its next one. Revoked devices and those that only show something are left alone.
+AT_A_LOSS = """
+SELECT site, device
+FROM machine_states
+JOIN devices USING (site, device)
+JOIN (SELECT site, device, max(trained_through_ms) AS through_ms FROM model_versions GROUP BY site, device) AS learned
+    USING (site, device)
+WHERE machine_states.event ->> 'state' = 'learning'
+  AND devices.revoked_at_ms IS NULL AND devices.learn_rows IS NULL AND devices.origin <> ALL (:shows)
+  AND :rows = (
+      SELECT count(*)
+      FROM (
+          SELECT FROM readings
+          WHERE readings.site = devices.site AND readings.device = devices.device
+            AND readings.measured_at_ms > greatest(machine_states.measured_at_ms, learned.through_ms)
+          LIMIT :rows
+      ) AS since
+  )
+ORDER BY site, device
+"""

@@ -206,6 +206,12 @@ class ReadingStore:
         )
         return [Grown(site=s, device=d, needed=int(n), stored=int(has)) for s, d, n, has in await self._rows(grown)]
 
+    async def devices_at_a_loss(self, rows: int) -> list[tuple[str, str]]:
+        """Devices that have run for so many readings as no model of theirs has ever seen them run: site and device."""
+        wanted = {"rows": rows, "shows": list(_SHOWS_SOMETHING)}
+        async with self._database.begin() as connection:
+            return [(site, device) for site, device in await connection.execute(text(sql.AT_A_LOSS), wanted)]
+
     async def _rows(self, query: Select[*tuple[Any, ...]]) -> list[Any]:
         async with self._database.begin() as connection:
             return list(await connection.execute(query))

@@ -21,7 +21,7 @@ log = logging.getLogger("ronda.learning")
 
 # A new machine waits half an hour for enough readings; two seconds more are not felt.
 LOOK_S = 2.0
-# Whether a machine has twice as much to learn from is a question of hours.
+# Whether a machine has twice as much to learn from, or runs as it never did, is a question of half an hour and more.
 LOOK_AGAIN_S = 60.0
 # How late a champion that was moved in MLflow's own page is noticed.
 RECONCILE_S = 600.0
@@ -53,7 +53,8 @@ class Due:
     async def _learn_again(self) -> list[str]:
         outdated = await self._readings.devices_to_learn_anew(FORMAT)
         grown = await due_again(self._readings, self._verdicts)
-        return [f"{each.site}/{each.device}" for each in (*outdated, *grown)]
+        lost = await self._readings.devices_at_a_loss(self._learn_rows)
+        return [*(f"{each.site}/{each.device}" for each in (*outdated, *grown)), *map("/".join, lost)]
 
 
 async def keep_learning(around: Surroundings, database: Database) -> None:

@@ -109,12 +109,17 @@ class Trainer:
             raise InstallationError(f"no model for {', '.join(unlearned)}: see above why")
 
     async def train_due(self) -> None:
-        """Those with enough readings for their first model, with models of an earlier format, or with twice as many."""
+        """Those that wait for their first model, whose model nobody can read any more, or that have more to learn from.
+
+        That is twice as many readings, or as many as make a first model at a speed that no model of theirs knows.
+        """
         await self._train_first(await self._readings.devices_ready_to_learn(self._around.settings.learn_rows))
         for outdated in await self._readings.devices_to_learn_anew(FORMAT):
             await self._train(outdated.site, outdated.device, Past())
         for grown in await due_again(self._readings, self._verdicts):
             await self._train(grown.site, grown.device, Past(least=grown.needed))
+        for site, device in await self._readings.devices_at_a_loss(self._around.settings.learn_rows):
+            await self._train(site, device, Past())
 
     async def until_fleet_has_learned(self, installation: Installation) -> None:
         """Train as the emulated machines' past arrives, until the last has its model."""

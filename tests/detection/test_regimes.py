@@ -11,6 +11,7 @@ import pytest
 from detection.errors import ModelError
 from detection.regimes import LEAVE_ROWS, STARTING, STEADY_ROWS, UNSEEN, GateState, OperatingPoint, RegimeGate, Regimes
 from detection.regimes_fit import learn_regimes
+from detection.roles import role_of
 from detection.rows import Floats, Ints
 from edge.faults import Fault, FaultKind, Stop
 from edge.metrics import COLUMN, NAMES
@@ -210,6 +211,15 @@ def test_a_stop_that_was_seen_is_learned_as_off(stopped: Regimes, seed: int) -> 
     stop = Stop(begin_s=START_S + HOUR + 200, end_s=START_S + HOUR + 230 + 50 * seed)
     codes = RegimeGate(stopped).assign(measured(Pump(1), HOUR, 800, None, stop))
     assert codes_where_they_change(codes) == [0, STARTING, 1, STARTING, 0]
+
+
+def test_half_an_hour_at_another_speed_is_a_point_however_long_the_machine_ran_elsewhere() -> None:
+    pump = Pump(3)
+    rows = measured(pump, 0, 10 * HOUR, None, Stop(begin_s=START_S + 7200, end_s=START_S + 8100))
+    rows[-1800:] *= 0.7**AFFINITY
+    regimes = learn_regimes(rows, times(len(rows)), [role_of(name).quantity for name in NAMES])
+    assert regimes.running == 2
+    assert regimes.off == 2
 
 
 def test_off_between_two_speeds_is_told_from_both() -> None:

@@ -18,11 +18,12 @@ from cloud.storage.anomalies import AnomalyStore
 from cloud.storage.backtests import BacktestStore
 from cloud.storage.database import Database
 from cloud.storage.devices import DeviceStore
+from cloud.storage.machine_states import save_states
 from cloud.storage.model_versions import ModelVersion, ModelVersionStore
 from cloud.storage.promotions import PromotionStore
 from cloud.storage.readings import ReadingStore
 from cloud.storage.verdicts import Judgement, Verdict, VerdictStore
-from contract.events import AnomalyDetectedEvent, ModelPromotedEvent, Phase, ValidatedDataEvent
+from contract.events import AnomalyDetectedEvent, MachineStateEvent, ModelPromotedEvent, Phase, ValidatedDataEvent
 from detection.rows import Floats
 from ronda.training.force import CheckedArtifacts
 from ronda.training.mirror import Mirror
@@ -40,6 +41,7 @@ class Plant:
     def __init__(self, database: Database, registry: Registry, device: str, *, automatic: bool = True) -> None:
         self.device = device
         self.registry = registry
+        self._database = database
         self.readings = ReadingStore(database)
         self.verdicts = VerdictStore(database)
         self.versions = ModelVersionStore(database)
@@ -106,6 +108,11 @@ class Plant:
             events.append(msgspec.structs.replace(event, phase=Phase.CLEARED, measured_at_ms=measured_at_ms, seq=1))
         await self.anomalies.keep_past(events)
         return event
+
+    async def said(self, state: MachineStateEvent) -> None:
+        """This was the last word about how the machine is."""
+        async with self._database.begin() as connection:
+            await save_states(connection, [state])
 
     async def judged(self, event: AnomalyDetectedEvent, verdict: Judgement, cause: str | None = None) -> None:
         """A person said so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mlflow
+import msgspec
 import numpy as np
 import pytest
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from cloud.models.training import Past, due_again
 from cloud.storage.database import Database
 from cloud.storage.model_versions import Status
 from cloud.storage.verdicts import Judgement
+from contract.events import MachineState, MachineStateEvent, Maturity
 from detection.errors import FitError
 from detection.model import FORMAT
 from tests.models.plant import SITE, Plant
@@ -152,6 +154,38 @@ async def test_a_machine_whose_models_nobody_can_read_any_more_learns_anew(
     assert await plant.readings.devices_to_learn_anew(FORMAT) == []
     [outdated] = await plant.readings.devices_to_learn_anew(FORMAT + 1)
     assert (outdated.site, outdated.device) == (SITE, "outdated")
+
+
+async def test_a_machine_at_a_speed_that_no_model_knows_learns_as_a_new_one_does(
+    database: Database, registry: Registry
+) -> None:
+    plant = Plant(database, registry, "shifted")
+    await plant.store(healthy(1000))
+    await plant.first_model(900)
+    at_a_loss = MachineStateEvent(
+        site=SITE, device="shifted", state=MachineState.LEARNING, maturity=Maturity.YOUNG,
+        measured_at_ms=START_MS + 949_000, at_ms=0,
+    )  # fmt: skip
+    await plant.said(at_a_loss)
+    assert await plant.readings.devices_at_a_loss(51) == []
+    assert await plant.readings.devices_at_a_loss(50) == [(SITE, "shifted")]
+    await plant.said(msgspec.structs.replace(at_a_loss, state=MachineState.RUNNING))
+    assert await plant.readings.devices_at_a_loss(50) == []
+    await plant.said(at_a_loss)
+    await plant.school.teach(SITE, "shifted", Past())
+    assert await plant.readings.devices_at_a_loss(50) == []
+
+
+async def test_a_machine_without_a_model_is_not_at_a_loss(database: Database, registry: Registry) -> None:
+    plant = Plant(database, registry, "new")
+    await plant.store(healthy(200))
+    await plant.said(
+        MachineStateEvent(
+            site=SITE, device="new", state=MachineState.LEARNING, maturity=Maturity.LEARNING,
+            measured_at_ms=START_MS, at_ms=0,
+        )
+    )  # fmt: skip
+    assert await plant.readings.devices_at_a_loss(50) == []
 
 
 async def test_the_last_model_takes_what_a_fit_can_hold(

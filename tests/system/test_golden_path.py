@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import httpx
+
 from tests.support.installation import Ronda, until
 
 # From the click to the mail in the server, embedded defaults; the goal is 5 s on a machine that does nothing else.
@@ -12,9 +14,18 @@ MAIL_WITHIN_S = 15.0
 AGENTS = {"acquisition", "validation", "anomaly-detection", "notification"}
 
 
+# While machines are getting ready, the answer says so and when to press again.
+RESTED_WITHIN_S = 60.0
+
+
 def simulate(ronda: Ronda, fault: str | None = None) -> dict[str, Any]:
     with ronda.http() as client:
-        answer = client.post("/api/v1/simulate/anomaly-event", json={} if fault is None else {"fault": fault})
+
+        def pressed() -> httpx.Response | None:
+            answer = client.post("/api/v1/simulate/anomaly-event", json={} if fault is None else {"fault": fault})
+            return None if answer.status_code == 503 and answer.json().get("why") == "getting_ready" else answer
+
+        answer = until(pressed, "a rested machine", RESTED_WITHIN_S)
     assert answer.status_code == 202, answer.text
     return dict(answer.json())
 
@@ -66,12 +77,7 @@ def test_two_clicks_two_mails(ronda: Ronda) -> None:
 
 
 def test_a_healthy_minute_sends_no_mail(ronda: Ronda) -> None:
-    def begin() -> dict[str, Any] | None:
-        with ronda.http() as client:
-            answer = client.post("/api/v1/simulate/anomaly-event", json={"fault": "none"})
-        return answer.json() if answer.status_code == 202 else None
-
-    started = until(begin, "a rested machine", 60)
+    started = simulate(ronda, "none")
 
     def scored() -> bool | None:
         story = ronda.get(f"/api/v1/trace/{started['correlation_id']}")
