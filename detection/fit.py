@@ -16,7 +16,7 @@ from detection.model import MAX_CHANNELS, Model
 from detection.regimes import STARTING, RegimeGate
 from detection.regimes_fit import learn_regimes
 from detection.returning import learn_slow
-from detection.roles import role_of
+from detection.roles import Quantity, role_of
 from detection.rows import Floats, Ints, arranged, scaled
 from detection.sensors import learn_habits
 from detection.settings import Settings
@@ -30,6 +30,9 @@ _WARM_UP_ROWS, _WARM_UP_SHARE = 60, 8
 _EDGE_ROWS = 3
 # A channel that spoke in fewer than nine of ten rows, its last value held for a window, cannot be judged.
 _MIN_COVERAGE = 0.9
+# EN 50160 lets the mains go up and down by 10 % within a week, and half an hour of it may stand still. Half its
+# variance in slow changes is what the temperatures of SKAB's rig have at least (record 18).
+_GRID_DRIFT = 0.5
 # Below a billionth of its own size a change is rounding.
 _ROUNDING = 1e-9
 
@@ -159,7 +162,8 @@ def _learn(values: Floats, times: Ints, metrics: Sequence[str], settings: Settin
     parts = [
         learning.stretches(rows, times, gap_ms, settings.window, places == point) for point in range(regimes.running)
     ]
-    drifts = learning.shared_drifts(parts)
+    nature = np.array([_GRID_DRIFT if quantity is Quantity.VOLTAGE else 0.0 for quantity in quantities])
+    drifts = learning.shared_drifts(parts, nature)
     points = [] if drifts is None else [learning.point(each, settings, drifts) for each in parts]
     if not any(points):
         raise FitError(

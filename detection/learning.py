@@ -57,22 +57,23 @@ class Factors(NamedTuple):
 
 
 class Drifts(NamedTuple):
-    """How much each channel (k) wanders in health: in all rows, and in the first two thirds alone."""
+    """How much each channel (k) wanders in health: in all rows, in the first two thirds alone, and by its nature."""
 
     whole: Floats
     first: Floats
+    nature: Floats
 
 
-def shared_drifts(points: Sequence[Sequence[Rows]]) -> Drifts | None:
+def shared_drifts(points: Sequence[Sequence[Rows]], nature: Floats) -> Drifts | None:
     """The largest drift at any operating point; None where no point has a row.
 
-    Mains voltage and the air of the hall wander whatever the speed: what one point has seen, another has yet to see.
+    The grid and the air of the hall wander whatever the speed: what one point has seen, another has yet to see.
     """
     known = [parts for parts in points if parts]
     if not known:
         return None
     whole, first = ([drift(each) for each in some] for some in (known, [_thirds(parts)[0] for parts in known]))
-    return Drifts(np.max(whole, axis=0), np.max(first, axis=0))
+    return Drifts(np.max(whole, axis=0), np.max(first, axis=0), nature)
 
 
 def point(parts: Sequence[Rows], settings: Settings, drifts: Drifts) -> Point | None:
@@ -86,21 +87,24 @@ def point(parts: Sequence[Rows], settings: Settings, drifts: Drifts) -> Point | 
     centre = np.concatenate(parts).mean(axis=0) / STEPS
     sensitivity = _sensitivity(sum(map(len, parts)), settings)
     plain = Factors(sensitivity, sensitivity, np.full(len(centre), sensitivity))
-    factors = _foretold(parts, settings, plain, drifts.first)
-    normal, largest = _normal(parts, centre, settings.window, factors, drifts.whole)
+    factors = _foretold(parts, settings, plain, drifts)
+    normal, largest = _normal(parts, centre, settings.window, factors, drifts)
     return Point(normal, largest, factors.level)
 
 
 def _normal(
-    parts: Sequence[Rows], centre: Floats, window: int, factors: Factors, drifts: Floats
+    parts: Sequence[Rows], centre: Floats, window: int, factors: Factors, drifts: Drifts
 ) -> tuple[Normal, float]:
     at = np.rint(centre * STEPS).astype(np.int64)
-    limit, largest = level_limit([part - at for part in parts], drifts, window, factors.level)
-    jump_channels, jumping = jump_limit(parts, drifts, window, factors.jump)
+    limit, largest = level_limit([part - at for part in parts], drifts.whole, window, factors.level)
+    # Beside what the others' limits are, not at their expense.
+    unseen = np.maximum(_widening(drifts.nature) / _widening(drifts.whole), 1.0)
+    limit *= np.outer(unseen, unseen)
+    jump_channels, jumping = jump_limit(parts, drifts.whole, window, factors.jump)
     rough_normal, rough = rough_limit(parts, window, factors.roughness)
     normal = Normal(
         centre=centre.tolist(),
-        drift=drifts.tolist(),
+        drift=drifts.whole.tolist(),
         level_limit=limit.tolist(),
         jump_channels=jump_channels,
         jump_limit=jumping.tolist(),
@@ -116,14 +120,15 @@ def _sensitivity(rows: int, settings: Settings) -> float:
     return max(1 + (settings.sensitivity - 1) / growth, min(settings.sensitivity, settings.margin))
 
 
-def _foretold(parts: Sequence[Rows], settings: Settings, plain: Factors, drifts: Floats) -> Factors:
+def _foretold(parts: Sequence[Rows], settings: Settings, plain: Factors, drifts: Drifts) -> Factors:
     """Learn from the first two thirds; how many times their largest answers does the last third reach?"""
     first, last = _thirds(parts)
     if not settings.margin or sum(max(len(part) - settings.window + 1, 0) for part in first) < MIN_WINDOWS:
         return plain
     centre = np.concatenate(first).mean(axis=0) / STEPS
     ones = Factors(1.0, 1.0, np.ones(len(centre)))
-    questions = Questions(_normal(first, centre, settings.window, ones, drifts)[0], settings.window)
+    known = Drifts(drifts.first, drifts.first, np.zeros_like(drifts.nature))
+    questions = Questions(_normal(first, centre, settings.window, ones, known)[0], settings.window)
     at = np.rint(centre * STEPS).astype(np.int64)
     long = [part for part in last if len(part) > questions.history]
     if not long:
@@ -192,8 +197,11 @@ def level_limit(parts: Sequence[Rows], drifts: Floats, width: int, factor: float
     """The ellipsoid (k, k) that window means stay in, times `factor`, and their largest distance before that."""
     means = [window_sums(part.astype(np.int64), width) / (width * STEPS) for part in parts if len(part) >= width]
     shifts = np.concatenate(means)
-    widening = 1 + _DRIFT_WIDENING * np.maximum(drifts - _DRIFT_KNEE, 0) ** 2
-    return _scaled_limit(shifts, widening, _LEAST_SHARE_OF_NOISE / width, factor)
+    return _scaled_limit(shifts, _widening(drifts), _LEAST_SHARE_OF_NOISE / width, factor)
+
+
+def _widening(drifts: Floats) -> Floats:
+    return np.asarray(1 + _DRIFT_WIDENING * np.maximum(drifts - _DRIFT_KNEE, 0) ** 2)
 
 
 def jump_limit(parts: Sequence[Rows], drifts: Floats, width: int, factor: float) -> tuple[list[int], Floats]:

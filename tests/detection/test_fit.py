@@ -154,3 +154,11 @@ def test_the_same_rows_give_the_same_bytes() -> None:
         fit(healthy(400), times(400), METRICS).model.to_bytes()
         == fit(healthy(400), times(400), METRICS).model.to_bytes()
     )
+
+
+def test_the_voltage_of_the_mains_wanders_though_half_an_hour_of_it_stood_still() -> None:
+    grid, other = ([name, *METRICS[1:]] for name in ("voltage_v", METRICS[0]))
+    wide, narrow = (only(fit(healthy(900), times(900), names).model) for names in (grid, other))
+    assert wide.level_limit[0][0] > 4 * narrow.level_limit[0][0]
+    assert wide.level_limit[1][1] == narrow.level_limit[1][1]
+    assert wide.jump_channels == narrow.jump_channels
