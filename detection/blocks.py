@@ -11,7 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.errors import DetectionError
 from detection.rows import Floats, Ints, arranged
+from detection.sealed import numbers
 
 MINUTE_MS = 60_000
 # Enough points for a trend, few enough that a sensor's past is less than a kilobyte.
@@ -94,17 +96,19 @@ class Blocks:
         )
 
     def resume(self, packed: Packed) -> None:
-        """Go on from there; a metric that was not watched has no past."""
+        """Go on from there; a metric that was not watched has no past. Raises: DetectionError for one that is none."""
         columns = len(packed.metrics)
+        if not len(packed.sums) == len(packed.counts) == columns:
+            raise DetectionError(f"the past does not fit its own {columns} sensors; start afresh")
         self._minute, self.width, self._number = packed.minute, packed.width, packed.number
         sums = dict(zip(packed.metrics, zip(packed.sums, packed.counts, strict=True), strict=True))
         self._sums = [sums.get(metric, (0.0, 0))[0] for metric in self.metrics]
         self._counts = [sums.get(metric, (0.0, 0))[1] for metric in self.metrics]
-        self._numbers = np.frombuffer(packed.numbers, dtype="<i8").astype(np.int64)
-        shape, open_ = (len(self._numbers), columns), np.frombuffer(packed.open, dtype="<f4")
-        self._open = self._mine(open_.reshape(len(open_) // max(columns, 1), columns), packed).astype(np.float32)
-        self._means = self._mine(np.frombuffer(packed.means, dtype="<f4").reshape(shape), packed).astype(np.float32)
-        weights = self._mine(np.frombuffer(packed.weights, dtype="<u2").reshape(shape), packed)
+        count, rows = len(packed.numbers) // 8, len(packed.open) // 4 // max(columns, 1)
+        self._numbers = numbers(packed.numbers, "<i8", count).astype(np.int64)
+        self._open = self._mine(numbers(packed.open, "<f4", rows, columns), packed).astype(np.float32)
+        self._means = self._mine(numbers(packed.means, "<f4", count, columns), packed).astype(np.float32)
+        weights = self._mine(numbers(packed.weights, "<u2", count, columns), packed)
         self._weights = np.nan_to_num(weights).astype(np.uint16)
 
     def _mine(self, table: NDArray[Any], packed: Packed) -> Floats:

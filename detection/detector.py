@@ -6,9 +6,8 @@ follows healthy running.
 
 from __future__ import annotations
 
-import enum
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
 from itertools import pairwise
 
@@ -16,45 +15,31 @@ import numpy as np
 
 from detection import state as memory
 from detection.change import Change
-from detection.episode import Phase, Severity
-from detection.errors import DetectionError
+from detection.episode import Phase
 from detection.judge import Judge
-from detection.kinds import Alarm
 from detection.model import Maturity, Model, sha256
 from detection.order import cuts, in_order
-from detection.regimes import STARTING, UNSEEN, RegimeGate
+from detection.regimes import RegimeGate
 from detection.returning import ReturnWatch
-from detection.rows import STEPS, Floats, Ints, arranged, in_steps, scaled
-from detection.sensor_alarm import SensorAlarm, explained
-from detection.sensors import MISSING, OK, STUCK, Codes, Flags, SensorWatch
+from detection.rows import STEPS, Columns, Floats, Ints, arranged, in_steps, readings, scaled
+from detection.running import Running, running_at
+from detection.sensors import MISSING, OK, STUCK, SensorWatch, Watched
+from detection.standing import StandingWatch
 from detection.state import State
 from detection.verdicts import Verdicts, unjudged_row
 from detection.words import Teller
 
-Columns = Sequence[Sequence[float | None]] | Floats
+__all__ = ["Detector", "Running"]
 
 # The number of the row in a block of one.
 _FIRST = np.zeros(1, dtype=np.int64)
-
-
-class Running(enum.StrEnum):
-    """What the machine is doing."""
-
-    OFF = "off"
-    STARTING = "starting"
-    RUNNING = "running"
-    LEARNING = "learning"
-
-
-# At a speed that was never seen there is nothing to judge by until it has been learned.
-_PLACES: dict[int | None, Running] = {STARTING: Running.STARTING, UNSEEN: Running.LEARNING}
 
 
 class Detector:
     """Judges `device` with `model`, going on from `state` when there is one.
 
     `units` (metric → unit) and `tz` are for the sentence that a person reads. A state that another model left hands
-    over only the open anomaly and the position: its rows are in other units.
+    over only what is open, with the sensors that stand still, and the position: its rows are in other units.
     Of the last block processed, `scores` (n) are NaN where a row was not judged, and `turns` the rows at which the
     machine began to run differently: alarms raised and cleared, and shifts between two neighbouring half minutes.
     `skipped` counts late rows.
@@ -79,13 +64,15 @@ class Detector:
         self.judge = Judge(model, self._teller)
         self._gate = RegimeGate(model.regimes)
         self._return_watch = ReturnWatch(model.slow, len(model.metrics))
-        self._sensor_watch, self._sensor_alarm = SensorWatch(model.habits), SensorAlarm()
+        self._sensor_watch, self._standing = SensorWatch(model.habits), StandingWatch(model, self._teller)
         self.health = [OK] * len(model.metrics)
         self._fingerprint = sha256(model.to_bytes())
         self.centre, self._deviation = np.asarray(model.centre), np.asarray(model.deviation)
         self.per_unit = STEPS / self._deviation
         # A hole as long as the window: what stands on its far side says nothing about now.
         self._gap_ms = model.settings.window * model.cadence_ms
+        # How many windows in a row a hole has emptied before a row was judged.
+        self._holes = 0
         self.place: int | None = None
         self.turns: list[int] = []
         if state is not None:
@@ -103,10 +90,8 @@ class Detector:
 
     @property
     def running(self) -> Running:
-        """Off, starting (or changing speed, or stopping), running, or learning: running as never seen before."""
-        if self.place is not None and self.place == self.model.regimes.off:
-            return Running.OFF
-        return _PLACES.get(self.place, Running.RUNNING)
+        """Off, starting, running or learning, as `running_at` says."""
+        return running_at(self.place, self.model, self._holes if self.warming else 0)
 
     @property
     def sensors(self) -> dict[str, str]:
@@ -122,7 +107,7 @@ class Detector:
     @property
     def regime(self) -> int | None:
         """The number of the operating point the machine runs at, the slowest first; None when it does not run."""
-        return self.place if self.running is Running.RUNNING else None
+        return self.place if self._runs else None
 
     @property
     def warming(self) -> bool:
@@ -154,10 +139,7 @@ class Detector:
         self, measured_at_ms: Sequence[int] | Ints, values: Columns, metrics: Sequence[str]
     ) -> tuple[Ints, Floats]:
         """Times (n) and rows (n, k) in the model's order. Raises: DetectionError when the columns do not fit."""
-        times = np.asarray(measured_at_ms, dtype=np.int64)
-        columns = np.asarray(values, dtype=np.float64)
-        if columns.shape != (len(metrics), len(times)):
-            raise DetectionError(f"{len(metrics)} metrics at {len(times)} times do not fit columns of {columns.shape}")
+        times, columns = readings(measured_at_ms, values, metrics)
         return times, arranged(columns.T, metrics, self.model.metrics)
 
     def watch_row(self, values: Floats, times: Ints, found: Verdicts) -> bool:
@@ -170,9 +152,9 @@ class Detector:
             return False
         code = self._gate.step(row)
         running = 0 <= code < self.model.regimes.running
-        health = self._sensor_watch.step(row, running)
-        if STUCK in health or self._sensor_alarm.stuck or not self._return_watch.is_idle(code):
-            self._judge_all(values, times, _FIRST, np.array([code]), np.array([health], dtype=np.int8), found)
+        health = self._sensor_watch.step(row, running, at_ms)
+        if STUCK in health or not (self._standing.idle and self._return_watch.is_idle(code)):
+            self._judge_all(values, times, _FIRST, np.array([code]), self._sensor_watch.now(health), found)
             return False
         self.health = health
         if code != self.place:
@@ -205,13 +187,15 @@ class Detector:
         return memory.to_bytes(
             State(
                 model=self._fingerprint,
+                standing={at: self.model.metrics[at] for at in self._standing.known},
                 position_ms=self.position_ms,
                 skipped=self.skipped,
+                holes=self._holes,
                 place=self.place,
                 gate=self._gate.state,
                 returning=self._return_watch.state,
-                sensor_watch=self._sensor_watch.state,
-                sensor_alarm=self._sensor_alarm,
+                sensor_watch=self._sensor_watch.state.dated(-(self.position_ms or 0)),
+                sensor_alarm=self._standing.alarm,
                 health=self.health,
                 judge=self.judge.state(),
             )
@@ -219,15 +203,33 @@ class Detector:
 
     def _resume(self, state: State) -> None:
         self.position_ms, self.skipped = state.position_ms, state.skipped
+        state.check_sensors()
+        self._sensor_watch.state = state.sensor_watch.dated(state.position_ms or 0)
         if state.model != self._fingerprint:
-            self.judge.take_over(state.judge)
+            self._take_over(state)
             return
-        self._gate.state, self._sensor_watch.state = state.gate, state.sensor_watch
-        self._return_watch.state, self._sensor_alarm = state.returning, state.sensor_alarm
+        state.check(self.model)
+        self._holes = state.holes
+        self._gate.state = state.gate
+        self._return_watch.state, self._standing.alarm = state.returning, state.sensor_alarm
         self.health = list(state.health)
         if state.place is not None:
             self._enter(state.place)
         self.judge.resume(state.judge)
+
+    def _take_over(self, state: State) -> None:
+        """From another model: the sensors that stand still, where they are watched here, and what is open."""
+        places = {name: channel for channel, name in state.standing.items()}
+        channels = [places.get(name) for name in self.model.metrics]
+        self._sensor_watch.state = self._sensor_watch.state.arranged(channels)
+        self._standing.alarm = state.sensor_alarm.renumbered(channels)
+        self.health = [OK if channel is None else state.health[channel] for channel in channels]
+        self.judge.take_over(state.judge)
+
+    @property
+    def _runs(self) -> bool:
+        """Is the machine settled at a point at which it runs?"""
+        return self.place is not None and 0 <= self.place < self.model.regimes.running
 
     def _is_next(self, at_ms: int) -> bool:
         """Take note of one row's time; False when it is late."""
@@ -242,6 +244,7 @@ class Detector:
 
     def _interrupt(self) -> None:
         """A hole in the data: nobody knows what the machine did meanwhile."""
+        self._holes = self._holes + 1 if self.warming else 1
         self._gate.interrupt()
         self._return_watch.interrupt()
         self.place = None
@@ -250,42 +253,29 @@ class Detector:
     def _watch(self, values: Floats, times: Ints, places: Ints, found: Verdicts) -> None:
         """Rows without a hole, operating point by operating point."""
         codes = self._gate.assign(values)
-        health = self._sensor_watch.process(values, (codes >= 0) & (codes < self.model.regimes.running))
-        self._judge_all(values, times, places, codes, health, found)
+        running = (codes >= 0) & (codes < self.model.regimes.running)
+        self._judge_all(values, times, places, codes, self._sensor_watch.watch(values, running, times), found)
 
     def _judge_all(
-        self, values: Floats, times: Ints, places: Ints, codes: Ints, health: Codes, found: Verdicts
+        self, values: Floats, times: Ints, places: Ints, codes: Ints, sensors: Watched, found: Verdicts
     ) -> None:
-        stuck = health == STUCK
-        withheld = stuck | self._return_watch.process(values, codes)
-        rows = scaled(values, self.centre, self._deviation)
-        for start, stop in pairwise(cuts(codes, stuck, self._sensor_alarm.stuck)):
-            part = slice(start, stop)
-            self._enter(int(codes[start]))
-            if self.running is Running.RUNNING:
-                self.judge.judge(rows[part], times[part], places[part], withheld[part], found)
-            at = stop - 1
-            found.changes.extend(self._sensor_change(stuck[at], values[at], int(times[at]), int(places[at])))
-        self.health = health[-1].tolist()
-
-    def _sensor_change(self, stuck: Flags, values: Floats, at_ms: int, place: int) -> Iterator[Change]:
-        """A sensor begins to stand still at the row just judged, or moves again."""
-        alarm = self._sensor_alarm
-        phase = alarm.step({channel: float(values[channel]) for channel in np.flatnonzero(stuck).tolist()}, at_ms)
-        if phase is None:
-            return
-        if phase is not Phase.CLEARED or alarm.explanation is None:
-            alarm.explanation = explained(self.model, alarm.stuck, self.judge.scene, self._teller, at_ms)
-        yield Change(
-            phase=phase,
-            row=place,
-            severity=Severity.WARNING,
-            score=1.0,
-            peak_score=1.0,
-            since_ms=alarm.since_ms,
-            explanation=alarm.explanation,
-            alarm=Alarm.SENSOR,
-        )
+        """Judge rows without a hole, operating point by operating point, up to where a sensor fails or heals."""
+        stuck, returning = sensors.codes == STUCK, self._return_watch.process(values, codes)
+        rows, standing = scaled(values, self.centre, self._deviation), self._standing
+        for begin, end in pairwise(cuts(codes, stuck, standing.channels)):
+            self._enter(int(codes[begin]))
+            stop = begin
+            while stop < end:
+                start = stop
+                left_out = standing.left_out(stuck[start], sensors.began[start], int(times[start]), self.judge)
+                stop = end if standing.is_settled(left_out) else start + 1
+                part, at = slice(start, stop), stop - 1
+                if self._runs:
+                    self.judge.judge(rows[part], times[part], places[part], returning[part] | left_out, found)
+                now = sensors.values[at], sensors.began[at], int(times[at])
+                change = standing.change(left_out, *now, int(places[at]), self.judge)
+                found.changes.extend([] if change is None else [change])
+        self.health = sensors.codes[-1].tolist()
 
     def _enter(self, place: int) -> None:
         """The machine is at another operating point: what its window holds says nothing about now."""

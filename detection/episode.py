@@ -9,7 +9,7 @@ import msgspec
 
 from detection.settings import Settings
 
-# While active, say so again at most once a minute of data time, and only when it grew by a quarter.
+# While active, say so again at most once a minute of data time, and only when it grew by a quarter or spread.
 _TELL_EVERY_MS = 60_000
 _TELL_GROWTH = 1.25
 
@@ -41,18 +41,26 @@ class Episode(msgspec.Struct):
     told_peak: float = 0.0
 
     def step(
-        self, score: float, at_ms: int, settings: Settings, *, back: bool | None = None, wait_ms: int = 0
+        self,
+        score: float,
+        at_ms: int,
+        settings: Settings,
+        *,
+        back: bool | None = None,
+        wait_ms: int = 0,
+        another: bool = False,
     ) -> Phase | None:
         """What the score of the row measured at `at_ms` changes, if anything; NaN (not judged) changes nothing.
 
         `back`: is what was raised over? By default when the score is clearly inside. `wait_ms`: what this kind of alarm
-        has to last beyond the minimum duration.
+        has to last beyond the minimum duration. `another`: there is a second fault that nobody was told of yet.
         """
         if math.isnan(score):
             return None
         if not self.active:
             return self._outside(score, at_ms, settings, settings.min_duration_ms + wait_ms)
-        return self._inside(score, at_ms, settings, back=score < settings.clear_below if back is None else back)
+        over = score < settings.clear_below if back is None else back
+        return self._inside(score, at_ms, settings, back=over, another=another)
 
     def interrupt(self) -> None:
         """The data has a hole: what was about to be raised or cleared starts again."""
@@ -73,7 +81,7 @@ class Episode(msgspec.Struct):
         self.severity = Severity.CRITICAL if score >= settings.critical else Severity.WARNING
         return self._tell(Phase.RAISED, at_ms)
 
-    def _inside(self, score: float, at_ms: int, settings: Settings, *, back: bool) -> Phase | None:
+    def _inside(self, score: float, at_ms: int, settings: Settings, *, back: bool, another: bool) -> Phase | None:
         self.peak = max(self.peak, score)
         self.calm_rows = self.calm_rows + 1 if back else 0
         if self.calm_rows >= settings.clear_rows:
@@ -82,7 +90,8 @@ class Episode(msgspec.Struct):
         if score >= settings.critical and self.severity is Severity.WARNING:
             self.severity = Severity.CRITICAL
             return self._tell(Phase.UPDATED, at_ms)
-        if score >= _TELL_GROWTH * self.told_peak and at_ms - self.told_ms >= _TELL_EVERY_MS:
+        worse = another or score >= _TELL_GROWTH * self.told_peak
+        if worse and at_ms - self.told_ms >= _TELL_EVERY_MS:
             return self._tell(Phase.UPDATED, at_ms)
         return None
 

@@ -83,9 +83,18 @@ class Scene(msgspec.Struct, frozen=True):
         return self.rows[max(len(self.rows) - self.calm, 0) :]
 
 
-def findings(model: Model, questions: Questions, scene: Scene, units: Mapping[str, str]) -> Findings:
-    """What there is to say about the scene's last row. `units`: metric → unit."""
-    kind, shares = shares_of(questions, scene)
+def findings(
+    model: Model,
+    questions: Questions,
+    scene: Scene,
+    units: Mapping[str, str],
+    news: tuple[Kind, Floats] | None = None,
+) -> Findings:
+    """What there is to say about the scene's last row. `units`: metric → unit.
+
+    `news`: the question to speak of and each channel's share (k) in it, by default those of the largest answer.
+    """
+    kind, shares = shares_of(questions, scene) if news is None else news
     ranked = [int(channel) for channel in np.argsort(-shares, kind="stable")]
     order = [channel for channel in ranked if shares[channel] > 0]
     # What stayed as usual tells as much: with "current unchanged" more vibration is no matter of load.

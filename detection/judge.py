@@ -97,7 +97,7 @@ class Judge:
         """What the window holds says nothing about what comes next."""
         self.ring.interrupt()
         self.turns.forget()
-        self.decisions.episode.interrupt()
+        self.decisions.interrupt()
         self.block_peak = 0.0
         self._windows = None
 
@@ -149,6 +149,7 @@ class Judge:
             explanation=decisions.explanation,
             jumped=decisions.jumped,
             excursion=decisions.excursion,
+            second=decisions.second,
             score=self.score,
             fresh=self.ring.fresh,
             calm=self.ring.calm,
@@ -162,21 +163,21 @@ class Judge:
 
     def take_over(self, state: JudgeState) -> None:
         """From another model only the open anomaly: its rows are in other units."""
-        self.decisions.episode, self.decisions.explanation = state.episode, state.explanation
-        self.decisions.episode.interrupt()
+        self.decisions.take_over(state.episode, state.explanation)
         self.score = state.score
 
     def resume(self, state: JudgeState) -> None:
         """Go on from where the same model was left."""
         decisions = self.decisions
         decisions.episode, decisions.explanation, self.score = state.episode, state.explanation, state.score
-        decisions.jumped, decisions.excursion = state.jumped, state.excursion
+        decisions.jumped, decisions.excursion, decisions.second = state.jumped, state.excursion, state.second
         self.block_peak = math.inf if state.block_peak is None else state.block_peak
+        k, count = len(self._model.metrics), len(state.times) // 8
         for point, levels in zip(self._points, state.baselines, strict=True):
             if point is not None:
-                point.levels.accepted = [Baseline(wide(anchor), wide(now)) for anchor, now in levels]
-        self.ring.replace(table(state.rows, len(self._model.metrics)), wide(state.times))
-        self.ring.ages = wide(state.ages)
+                point.levels.accepted = [Baseline(wide(anchor, k), wide(now, k)) for anchor, now in levels]
+        self.ring.replace(table(state.rows, count, k), wide(state.times, count))
+        self.ring.ages = wide(state.ages, k)
         self.ring.fresh, self.ring.calm, self.turns.quiet = state.fresh, state.calm, state.quiet
 
     def _row(self, row: Floats | Rows, at_ms: int, place: int, found: Verdicts, *, spoken: bool) -> None:

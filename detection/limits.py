@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 
 from detection.change import Change
-from detection.detector import Columns
 from detection.episode import Phase, Severity
 from detection.errors import DetectionError
 from detection.explain import Explanation
@@ -21,7 +20,9 @@ from detection.kinds import Alarm
 from detection.limit import Crossing, Limit
 from detection.limit_evidence import Picture, bounded, explanation
 from detection.limit_words import Told
-from detection.rows import Floats, Ints, arranged
+from detection.order import not_late
+from detection.rows import Columns, Floats, Ints, arranged, readings
+from detection.sealed import numbers, opened, sealed
 
 __all__ = ["GAP_MS", "Limit", "LimitWatch"]
 
@@ -101,12 +102,10 @@ class LimitWatch:
 
         NaN or None is a value that is missing. Raises: DetectionError when the columns do not fit.
         """
-        times, columns = np.asarray(measured_at_ms, dtype=np.int64), np.asarray(values, dtype=np.float64)
-        if columns.shape != (len(metrics), len(times)):
-            raise DetectionError(f"{len(metrics)} metrics at {len(times)} times do not fit columns of {columns.shape}")
+        times, columns = readings(measured_at_ms, values, metrics)
         if not (self.limits or self._alarm) or not len(times):
             return []
-        places = self._not_late(times)
+        places, self._position_ms = not_late(times, self._position_ms)
         rows = bounded(arranged(columns.T, metrics, self._metrics)[places])
         changes = [] if self._is_quiet(rows) else self._judge(rows, times, places)
         self._note(rows, times[places])
@@ -114,7 +113,7 @@ class LimitWatch:
 
     def state(self) -> bytes:
         """All that the next reading's judgement depends on: 3 kB for eight sensors, 6 kB with an open alarm."""
-        return msgspec.msgpack.encode(
+        return sealed(
             _State(
                 crossings=list(zip(self.limits, self._crossings, strict=True)),
                 alarm=self._alarm,
@@ -129,16 +128,10 @@ class LimitWatch:
         known = dict(state.crossings)
         self._crossings = [known.get(limit) or Crossing() for limit in self.limits]
         self._alarm, self._position_ms = state.alarm, state.position_ms
-        times = np.frombuffer(state.times, dtype="<i8").astype(np.int64)
-        rows = np.frombuffer(state.rows, dtype="<f4").reshape(len(times), len(state.metrics)).astype(np.float64)
+        count = len(state.times) // 8
+        times = numbers(state.times, "<i8", count).astype(np.int64)
+        rows = numbers(state.rows, "<f4", count, len(state.metrics)).astype(np.float64)
         self._picture = self._picture.extended(arranged(rows, state.metrics, self._metrics), times)
-
-    def _not_late(self, times: Ints) -> Ints:
-        """Places of the readings that are not older than one before them."""
-        first = int(times[0]) if self._position_ms is None else self._position_ms
-        front = np.maximum.accumulate(np.concatenate(([first], times)))
-        self._position_ms = int(front[-1])
-        return np.flatnonzero(times >= front[:-1])
 
     def _is_quiet(self, rows: Floats) -> bool:
         """Is nothing crossed, nor was it a moment ago, so that there is nothing to decide?"""
@@ -228,10 +221,7 @@ def _score(excesses: Iterable[float]) -> float:
 
 
 def _decoded(payload: bytes) -> _State:
-    try:
-        state = msgspec.msgpack.decode(payload, type=_State)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DetectionError(f"not the state of watched limits: {error}") from error
+    state = opened(payload, _State, "the state of watched limits")
     if state.format != FORMAT:
         raise DetectionError(f"the limits' state has format {state.format}, this program reads {FORMAT}; start afresh")
     return state

@@ -16,16 +16,16 @@ import msgspec
 import numpy as np
 
 from detection.change import Change
-from detection.detector import Columns, Detector, Running
-from detection.errors import DetectionError
+from detection.detector import Detector, Running
 from detection.limits import GAP_MS, Limit, LimitWatch
 from detection.model import Maturity, Model
-from detection.rows import Floats, Ints
+from detection.rows import Columns, Floats, Ints
+from detection.sealed import opened, sealed
 from detection.trend import Remaining
 from detection.trend_watch import TrendWatch
 
-# No MessagePack map begins with it, as a detector's own state does.
-_MARK = b"ronda-machine-1\n"
+# Told from a detector's own state, which begins with a checksum.
+_MARK = b"ronda-machine-2\n"
 
 
 class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +151,7 @@ class Machine:
 
     def state(self) -> bytes:
         """All that the next reading's judgement depends on."""
-        return _MARK + msgspec.msgpack.encode(
+        return _MARK + sealed(
             _Envelope(
                 detector=self.detector.state(),
                 limits=_state_of(self.limits),
@@ -177,7 +177,4 @@ def _state_of(watch: LimitWatch | TrendWatch | None) -> bytes | None:
 def _opened(state: bytes) -> _Envelope:
     if not state.startswith(_MARK):
         return _Envelope(detector=state)
-    try:
-        return msgspec.msgpack.decode(state[len(_MARK) :], type=_Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DetectionError(f"not a machine's state: {error}") from error
+    return opened(state[len(_MARK) :], _Envelope, "a machine's state")

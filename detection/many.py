@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 
 from detection.change import Change
-from detection.detector import Columns, Detector
+from detection.detector import Detector
 from detection.errors import DetectionError
 from detection.machine import Machine
-from detection.rows import Floats, Ints, in_steps
+from detection.rows import Columns, Floats, Ints, in_steps
 from detection.verdicts import Verdicts, unjudged_row
 from detection.windows import Normals, Windows, advance, answered
 

@@ -42,12 +42,16 @@ class Excursion(msgspec.Struct, frozen=True):
         length = math.sqrt(float((parts * parts).sum()))
         return cls(kind, found[kind], (parts / max(length, 1e-9)).tolist())
 
+    def is_gone(self, questions: Questions, settings: Settings, scene: Scene) -> bool:
+        """Is little left of this in its own direction, whatever else there may be?"""
+        parts = _parts(self.kind, questions, scene)
+        return float(parts @ np.asarray(self.direction)) < settings.clear_share * self.peak
+
     def is_over(self, questions: Questions, settings: Settings, scene: Scene) -> bool:
         """Has this gone, while the machine stands still at a level that is no fault of its own?"""
-        found = answers(questions, scene)
-        parts = _parts(self.kind, questions, scene)
-        if float(parts @ np.asarray(self.direction)) >= settings.clear_share * self.peak:
+        if not self.is_gone(questions, settings, scene):
             return False
+        found = answers(questions, scene)
         if self.kind is not Kind.ROUGHNESS and found.get(Kind.ROUGHNESS, 0.0) > 1:
             return False
         # What is critical by itself is another fault, not what this one left behind.

@@ -8,9 +8,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.errors import DetectionError
+
 Ints = NDArray[np.int64]
 Rows = NDArray[np.int32]
 Floats = NDArray[np.float64]
+Columns = Sequence[Sequence[float | None]] | Floats
 
 # A healthy deviation has 65,536 steps: far below any sensor's noise. 30,000 deviations still fit 32 bits.
 STEPS = 1 << 16
@@ -19,6 +22,14 @@ _REACH = 30_000 * STEPS
 SILENT = np.int32(-(2**31))
 # A value that is not to be used, nor to stand in for others: silent, however long.
 WITHHELD = np.int32(-(2**31) + 1)
+
+
+def readings(measured_at_ms: Sequence[int] | Ints, values: Columns, metrics: Sequence[str]) -> tuple[Ints, Floats]:
+    """Times (n) and columns (one of n values per metric) as arrays. Raises: DetectionError when they do not fit."""
+    times, columns = np.asarray(measured_at_ms, dtype=np.int64), np.asarray(values, dtype=np.float64)
+    if columns.shape != (len(metrics), len(times)):
+        raise DetectionError(f"{len(metrics)} metrics at {len(times)} times do not fit columns of {columns.shape}")
+    return times, columns
 
 
 def scaled(values: Floats, centre: Floats, deviation: Floats) -> Rows:

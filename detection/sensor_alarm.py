@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -18,10 +18,21 @@ from detection.words import Teller
 _QUIET_MS = 3_600_000
 
 
-class SensorAlarm(msgspec.Struct):
-    """Which channels stand still and at which value, since when, and what was said about it; empty while all move."""
+class Standing(msgspec.Struct, frozen=True):
+    """At which value (engineering unit) a channel stands still, and since when."""
 
-    stuck: dict[int, float] = {}
+    value: float
+    since_ms: int
+
+
+class SensorAlarm(msgspec.Struct, omit_defaults=True):
+    """Which sensors stand still, since when, and what was said about it; empty while all move.
+
+    `machines`: channels that the machine holds still, which is no matter of their sensors.
+    """
+
+    stuck: dict[int, Standing] = {}
+    machines: list[int] = []
     since_ms: int = 0
     explanation: Explanation | None = None
     # What has just been cleared, and until when (data time) the same again is not told anew.
@@ -29,18 +40,30 @@ class SensorAlarm(msgspec.Struct):
     quiet_until_ms: int = 0
     told: bool = False
 
-    def step(self, values: Mapping[int, float], at_ms: int) -> Phase | None:
-        """What it changes that these channels stand still at `at_ms`; `values`: channel → at what, NaN if not heard."""
+    def step(self, standing: Mapping[int, Standing], at_ms: int) -> Phase | None:
+        """What it changes that these sensors, by their channels, stand still at `at_ms`."""
         before = self.stuck
-        self.stuck = {channel: before.get(channel, value) for channel, value in values.items()}
+        self.stuck = {channel: before.get(channel, still) for channel, still in standing.items()}
+        if not self.stuck:
+            return self._over(list(before), at_ms) if before or self.told else None
         if self.stuck.keys() <= before.keys():
-            return self._over(list(before), at_ms) if before and not self.stuck else None
+            return None
         if self.told:
             return Phase.UPDATED
         if at_ms < self.quiet_until_ms and self.stuck.keys() <= set(self.lately):
             return None
-        self.since_ms, self.told = at_ms, True
+        self.since_ms, self.told = min(still.since_ms for still in self.stuck.values()), True
         return Phase.RAISED
+
+    def renumbered(self, channels: Sequence[int | None]) -> SensorAlarm:
+        """The same where channel number i was `channels[i]` here; of the others nothing is known any more."""
+        here = {before: now for now, before in enumerate(channels) if before is not None}
+        return msgspec.structs.replace(
+            self,
+            stuck={here[channel]: still for channel, still in self.stuck.items() if channel in here},
+            machines=[here[channel] for channel in self.machines if channel in here],
+            lately=[here[channel] for channel in self.lately if channel in here],
+        )
 
     def _over(self, channels: list[int], at_ms: int) -> Phase | None:
         """A sensor that sticks, moves and sticks again is told once: the next time after an hour of rest."""
@@ -49,22 +72,23 @@ class SensorAlarm(msgspec.Struct):
         return Phase.CLEARED if told else None
 
 
-def explained(model: Model, values: Mapping[int, float], scene: Scene, teller: Teller, since_ms: int) -> Explanation:
-    """What there is to say about the channels that stand still, `values`: channel → at which value."""
+def explained(model: Model, stuck: Mapping[int, Standing], scene: Scene, teller: Teller) -> Explanation:
+    """What there is to say about the sensors that stand still, by their channels."""
     device, units, tz = teller
-    first, value = next(iter(values.items()))
-    name = model.metrics[first]
-    if len(values) == len(model.metrics) > 1:
+    first, still = next(iter(stuck.items()))
+    name, since_ms = model.metrics[first], still.since_ms
+    if len(stuck) == len(model.metrics) > 1:
+        since_ms = max(each.since_ms for each in stuck.values())
         sentence = told_of_all_sensors(device=device, since_ms=since_ms, tz=tz)
     else:
         sentence = told_of_sensor(
-            STUCK, name, device=device, since_ms=since_ms, tz=tz, value=value, unit=units.get(name, "")
+            STUCK, name, device=device, since_ms=since_ms, tz=tz, value=still.value, unit=units.get(name, "")
         )
     return Explanation(
         kind=Kind.STUCK,
-        sensors=[_sensor(model, channel, value, scene, units, len(values)) for channel, value in values.items()],
+        sensors=[_sensor(model, channel, each.value, scene, units, len(stuck)) for channel, each in stuck.items()],
         window_ms=scene.times.tolist(),
-        window=window_of(model, scene, list(values)),
+        window=window_of(model, scene, list(stuck)),
         since_ms=since_ms,
         sentence=sentence,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -96,17 +97,47 @@ def _longest_run(flags: Flags) -> int:
 
 
 class WatchState(msgspec.Struct):
-    """Per channel (k): the last value, for how many readings it has stood, whether it jumped there, rows of silence."""
+    """Per channel (k): the last value, for how many readings it has stood, whether it jumped there, rows of silence.
+
+    `began` (epoch ms): since when it has stood.
+    """
 
     last: list[float | None]
     stood: list[int]
     jumped: list[bool]
     silent: list[int]
+    began: list[int]
 
     @classmethod
     def fresh(cls, channels: int) -> WatchState:
         """Nothing heard yet."""
-        return cls([None] * channels, [0] * channels, [False] * channels, [0] * channels)
+        return cls([None] * channels, [0] * channels, [False] * channels, [0] * channels, [0] * channels)
+
+    def dated(self, by_ms: int) -> WatchState:
+        """The same with another beginning of time: a state tells the times before its position in few bytes."""
+        return msgspec.structs.replace(self, began=[began + by_ms for began in self.began])
+
+    def fits(self, channels: int) -> bool:
+        """Is this the state of so many channels?"""
+        return {len(each) for each in (self.last, self.stood, self.jumped, self.silent, self.began)} == {channels}
+
+    def arranged(self, places: Sequence[int | None]) -> WatchState:
+        """The same for other channels: each is the one here at its place; None: nothing was heard of it yet."""
+        here, out = msgspec.structs.astuple(self), WatchState.fresh(len(places))
+        for mine, theirs in zip(here, msgspec.structs.astuple(out), strict=True):
+            theirs[:] = [theirs[at] if place is None else mine[place] for at, place in enumerate(places)]
+        return out
+
+
+class Watched(NamedTuple):
+    """What n rows show of each sensor (n, k): OK, STUCK or MISSING; its last value up to there; since when that stands.
+
+    Engineering units, NaN before the first value; epoch ms.
+    """
+
+    codes: Codes
+    values: Floats
+    began: Ints
 
 
 class SensorWatch:
@@ -125,15 +156,26 @@ class SensorWatch:
         Where the machine is not `running` (n) standing still is no sign: a count rests, a verdict stays until the
         value moves.
         """
-        if len(values) == 1:
-            return np.array([self.step(values[0].tolist(), running is None or bool(running[0]))], dtype=np.int8)
         on = np.ones(len(values), dtype=bool) if running is None else running
-        return self._block(values, on) if len(values) else np.empty(values.shape, dtype=np.int8)
+        return self.watch(values, on, np.zeros(len(values), dtype=np.int64)).codes
 
-    def step(self, row: Sequence[float], running: bool = True) -> list[int]:
+    def watch(self, values: Floats, running: Flags, times: Ints) -> Watched:
+        """The same of rows measured at `times` (n), with the values and since when they stand."""
+        if len(values) == 1:
+            return self.now(self.step(values[0].tolist(), bool(running[0]), int(times[0])))
+        if not len(values):
+            return Watched(np.empty(values.shape, dtype=np.int8), values, np.empty(values.shape, dtype=np.int64))
+        return self._block(values, running, times)
+
+    def now(self, codes: Sequence[int]) -> Watched:
+        """The row that was just looked at by `step`, which found these `codes` (k)."""
+        began = np.array([self.state.began], dtype=np.int64)
+        return Watched(np.array([codes], dtype=np.int8), _floats(self.state.last)[None, :], began)
+
+    def step(self, row: Sequence[float], running: bool = True, at_ms: int = 0) -> list[int]:
         """The same for one row of k values."""
         state, habits = self.state, self._habits
-        last, stood, jumped, silent = state.last, state.stood, state.jumped, state.silent
+        last, stood, jumped, silent, began = state.last, state.stood, state.jumped, state.silent, state.began
         codes = [OK] * len(row)
         for channel, value in enumerate(row):
             before = last[channel]
@@ -149,16 +191,15 @@ class SensorWatch:
                     stood[channel] += running
                 else:
                     jumped[channel] = before is not None and abs(value - before) > habits.span[channel]
-                    stood[channel] = 1
+                    stood[channel], began[channel] = 1, at_ms
             if stood[channel] >= (self._after_jump if jumped[channel] else self._patience)[channel]:
                 codes[channel] = STUCK
         return codes
 
-    def _block(self, values: Floats, running: Flags) -> Codes:
+    def _block(self, values: Floats, running: Flags, times: Ints) -> Watched:
         heard = ~np.isnan(values)
-        last = np.array([math.nan if value is None else value for value in self.state.last])
-        before, after = _around(values, heard, last)
-        stood, jumped = self._standing(values, before, heard, running)
+        before, after = _around(values, heard, _floats(self.state.last))
+        stood, jumped, began = self._standing(values, before, heard, running, times)
         spoke, at = _latest(heard), np.arange(len(values))[:, None]
         silent = np.where(spoke < 0, np.array(self.state.silent) + at + 1, at - spoke)
         self.state = WatchState(
@@ -166,13 +207,16 @@ class SensorWatch:
             stood[-1].tolist(),
             jumped[-1].tolist(),
             silent[-1].tolist(),
+            began[-1].tolist(),
         )
         usual, after_jump = self._limits
         codes = np.where(stood >= np.where(jumped, after_jump, usual), STUCK, OK)
-        return np.where(silent >= self._habits.silence, MISSING, codes).astype(np.int8)
+        return Watched(np.where(silent >= self._habits.silence, MISSING, codes).astype(np.int8), after, began)
 
-    def _standing(self, values: Floats, before: Floats, heard: Flags, running: Flags) -> tuple[Ints, Flags]:
-        """For how many readings in running each value has stood (n, k), and whether it had jumped there."""
+    def _standing(
+        self, values: Floats, before: Floats, heard: Flags, running: Flags, times: Ints
+    ) -> tuple[Ints, Flags, Ints]:
+        """For how many readings in running each value has stood (n, k), whether it had jumped there, and since when."""
         with np.errstate(invalid="ignore"):
             moved = np.abs(values - before)
         rests = moved <= self._habits.step
@@ -181,7 +225,12 @@ class SensorWatch:
         counted = np.cumsum(rests & running[:, None], axis=0, dtype=np.int64)
         stood = counted + np.where(new, 1 - np.take_along_axis(counted, source, axis=0), np.array(self.state.stood))
         leaps = np.take_along_axis(moved > self._habits.span, source, axis=0)
-        return stood, np.where(new, leaps, np.array(self.state.jumped))
+        jumped = np.where(new, leaps, np.array(self.state.jumped))
+        return stood, jumped, np.where(new, times[source], np.array(self.state.began))
+
+
+def _floats(values: Sequence[float | None]) -> Floats:
+    return np.array([math.nan if value is None else value for value in values])
 
 
 def _around(values: Floats, heard: Flags, last: Floats) -> tuple[Floats, Floats]:

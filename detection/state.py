@@ -10,14 +10,17 @@ import numpy as np
 from detection.episode import Episode
 from detection.errors import DetectionError
 from detection.explain import Explanation
+from detection.model import Model
 from detection.recovery import Excursion
-from detection.regimes import GateState
+from detection.regimes import UNSEEN, GateState
 from detection.returning import ReturnState
 from detection.rows import Ints, Rows
+from detection.sealed import numbers, opened, sealed
+from detection.second import Second
 from detection.sensor_alarm import SensorAlarm
 from detection.sensors import WatchState
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Jumped(msgspec.Struct, frozen=True):
@@ -40,6 +43,7 @@ class JudgeState(msgspec.Struct, frozen=True, kw_only=True):
     explanation: Explanation | None
     jumped: Jumped | None
     excursion: Excursion | None
+    second: Second
     score: float
     fresh: int
     calm: int
@@ -52,12 +56,18 @@ class JudgeState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the next reading's judgement depends on. `model` is the checksum of the model that left it."""
+    """All that the next reading's judgement depends on. `model` is the checksum of the model that left it.
+
+    `standing` names the channels that stand still or did lately, `health` (k) is what each sensor was at the last row;
+    the times in `sensor_watch` are before the position; `holes` windows in a row were emptied before a row was judged.
+    """
 
     format: int = FORMAT
     model: str
+    standing: dict[int, str]
     position_ms: int | None
     skipped: int
+    holes: int
     place: int | None
     gate: GateState
     returning: ReturnState
@@ -66,18 +76,39 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     health: list[int]
     judge: JudgeState
 
+    def check_sensors(self) -> None:
+        """Raises: DetectionError when what is known of the sensors does not fit together."""
+        k, alarm = len(self.health), self.sensor_alarm
+        named = {*self.standing} == {*alarm.stuck, *alarm.machines, *alarm.lately}
+        if not (named and self.sensor_watch.fits(k) and all(0 <= at < k for at in self.standing)):
+            raise DetectionError("the state does not fit its own channels; start afresh")
+
+    def check(self, model: Model) -> None:
+        """Raises: DetectionError when this cannot be what a detector with this model left."""
+        k, points, judge = len(model.metrics), len(model.regimes.points), self.judge
+        places = [self.place, self.gate.at, self.gate.near, self.returning.place]
+        jumped = [] if judge.jumped is None else [judge.jumped.channel]
+        sizes = {len(each) for each in (self.returning.side, self.returning.mark, self.returning.waited)}
+        fits = (
+            len(self.health) == k
+            and sizes == {len(model.slow.channels)}
+            and all(place is None or UNSEEN <= place < points for place in places)
+            and all(0 <= at < k for at in [*jumped, *judge.second.told])
+            and len(judge.baselines) == len(model.normals)
+            and min(judge.fresh, judge.calm, judge.quiet, self.holes) >= 0
+        )
+        if not fits:
+            raise DetectionError("the state does not fit its model; start afresh")
+
 
 def to_bytes(state: State) -> bytes:
     """MessagePack: about 8 kB for eight channels, 15 kB while an anomaly is open."""
-    return msgspec.msgpack.encode(state)
+    return sealed(state)
 
 
 def from_bytes(payload: bytes) -> State:
     """The reverse. Raises: DetectionError for bytes that are no state of this format."""
-    try:
-        state = msgspec.msgpack.decode(payload, type=State)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DetectionError(f"not a detector's state: {error}") from error
+    state = opened(payload, State, "a detector's state")
     if state.format != FORMAT:
         raise DetectionError(f"the state has format {state.format}, this program reads {FORMAT}; start afresh")
     return state
@@ -88,11 +119,11 @@ def packed(numbers: np.ndarray[Any, Any]) -> bytes:
     return numbers.astype(numbers.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def wide(payload: bytes) -> Ints:
-    """The reverse of `packed` for 64-bit numbers."""
-    return np.frombuffer(payload, dtype="<i8").astype(np.int64)
+def wide(payload: bytes, count: int) -> Ints:
+    """The reverse of `packed` for so many 64-bit numbers. Raises: DetectionError when there are not so many."""
+    return numbers(payload, "<i8", count).astype(np.int64)
 
 
-def table(payload: bytes, channels: int) -> Rows:
-    """The reverse of `packed` for 32-bit rows (m, channels)."""
-    return np.frombuffer(payload, dtype="<i4").astype(np.int32).reshape(-1, channels)
+def table(payload: bytes, rows: int, channels: int) -> Rows:
+    """The reverse of `packed` for 32-bit rows (rows, channels). Raises: DetectionError when it has another shape."""
+    return numbers(payload, "<i4", rows, channels).astype(np.int32)

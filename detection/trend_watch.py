@@ -10,7 +10,6 @@ import numpy as np
 
 from detection.blocks import MINUTE_MS, Blocks, Packed
 from detection.change import Change
-from detection.detector import Columns
 from detection.episode import Phase, Severity
 from detection.errors import DetectionError
 from detection.explain import Explanation, Sensor
@@ -18,7 +17,9 @@ from detection.kinds import Alarm, Kind
 from detection.limit import Limit
 from detection.limit_evidence import bounded
 from detection.limit_words import Told, drifting
-from detection.rows import Floats, Ints, arranged
+from detection.order import not_late
+from detection.rows import Columns, Floats, Ints, arranged, readings
+from detection.sealed import opened, sealed
 from detection.trend import LEAST_SPAN_MS, Remaining, Silence, remaining
 
 FORMAT = 1
@@ -95,15 +96,10 @@ class TrendWatch:
 
         NaN or None is a value that is missing. Raises: DetectionError when the columns do not fit.
         """
-        times, columns = np.asarray(measured_at_ms, dtype=np.int64), np.asarray(values, dtype=np.float64)
-        if columns.shape != (len(metrics), len(times)):
-            raise DetectionError(f"{len(metrics)} metrics at {len(times)} times do not fit columns of {columns.shape}")
+        times, columns = readings(measured_at_ms, values, metrics)
         if not (self.limits or self.active) or not len(times):
             return []
-        first = int(times[0]) if self._position_ms is None else self._position_ms
-        front = np.maximum.accumulate(np.concatenate(([first], times)))
-        places = np.flatnonzero(times >= front[:-1])
-        self._position_ms = int(front[-1])
+        places, self._position_ms = not_late(times, self._position_ms)
         rows = bounded(arranged(columns.T, metrics, self._blocks.metrics)[places])
         changes = []
         if self._course.told is not None and self._course.told not in self._bounds and len(places):
@@ -117,7 +113,7 @@ class TrendWatch:
 
     def state(self) -> bytes:
         """All that the next look depends on: about 1 kB a metric, and 3 kB with an open alarm."""
-        return msgspec.msgpack.encode(
+        return sealed(
             _State(
                 blocks=self._blocks.packed(),
                 position_ms=self._position_ms,
@@ -241,10 +237,7 @@ def _short(value: float) -> float:
 
 
 def _decoded(payload: bytes) -> _State:
-    try:
-        state = msgspec.msgpack.decode(payload, type=_State)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DetectionError(f"not the state of a watched trend: {error}") from error
+    state = opened(payload, _State, "the state of a watched trend")
     if state.format != FORMAT:
         raise DetectionError(f"the trend's state has format {state.format}, this program reads {FORMAT}; start afresh")
     return state

@@ -18,7 +18,7 @@ from detection.signs import LOAD, Signs
 LANGUAGES = ("en", "pt")
 
 # A sensor that carries at least a fifth of the anomaly is named beside the first.
-_ALSO_SHARE = 0.2
+ALSO_SHARE = 0.2
 # "1.1 times" tells nobody anything; the difference in its unit does.
 _RATIO_UP, _RATIO_DOWN = 1.3, 0.7
 # A ratio needs a zero that means something: the centre at least three half-widths of its range away from it.
@@ -163,7 +163,7 @@ def _sentence(language: str, found: Findings, signs: Signs, looks: Diagnosis | N
 
 def _also(found: Findings, signs: Signs) -> list[Sensor]:
     """The sensors beside the first that are worth naming."""
-    part = [sensor for sensor in found.sensors[1:] if sensor.share >= _ALSO_SHARE or sensor.outside]
+    part = [sensor for sensor in found.sensors[1:] if sensor.share >= ALSO_SHARE or sensor.outside]
     return [sensor for sensor in part if not signs.is_still(sensor)]
 
 

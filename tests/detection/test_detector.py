@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -229,6 +230,42 @@ def test_a_sensor_that_is_missing_is_said_to_be() -> None:
     assert watcher.sensors == {"motor_temperature_c": "missing"}
 
 
+def test_a_machine_that_measures_too_rarely_for_what_was_learned_is_learning_until_rows_are_judged() -> None:
+    watcher, values = detector(), healthy(900 + 200)[900:]
+    for row in range(30):
+        play(watcher, values[row : row + 1], start_ms=AFTER_MS + 30_000 * row)
+        assert watcher.running is (Running.LEARNING if row >= 10 else Running.RUNNING), row
+    assert watcher.regime == 0
+    watcher = Detector(watcher.model, state=watcher.state())
+    assert watcher.running is Running.LEARNING
+    play(watcher, values[30:100], start_ms=AFTER_MS + 10**6)
+    assert watcher.running is Running.RUNNING
+    play(watcher, values[100:150], start_ms=AFTER_MS + 2 * 10**6)
+    assert watcher.running is Running.RUNNING
+
+
+def test_holes_between_rows_that_are_judged_leave_it_running() -> None:
+    watcher, values = detector(), healthy(900 + 200)[900:]
+    for hole in range(20):
+        play(watcher, values[:50], start_ms=AFTER_MS + 1_000_000 * hole)
+    play(watcher, values[:5], start_ms=AFTER_MS + 10**8)
+    assert watcher.running is Running.RUNNING
+
+
+def test_a_speed_that_was_seen_too_briefly_to_judge_is_being_learned() -> None:
+    values = healthy(3600)
+    for start in (400, 1200, 2000, 2800):
+        values[start : start + 400, :3] *= [0.6, 0.5, 0.64]
+    model = fit(values, times(3600), METRICS).model
+    watcher = Detector(msgspec.structs.replace(model, normals=[model.normals[0], None]))
+    slow, fast = (np.flatnonzero(np.isclose(values[:, 1], CENTRES[1] * by, atol=0.5))[50:150] for by in (0.5, 1))
+    play(watcher, values[fast])
+    assert (watcher.running, watcher.regime) == (Running.LEARNING, 1)
+    watcher = Detector(watcher.model)
+    play(watcher, values[slow])
+    assert (watcher.running, watcher.regime) == (Running.RUNNING, 0)
+
+
 @st.composite
 def stories(draw: st.DrawFn) -> tuple[np.ndarray, Floats, list[int]]:
     """Times with holes and late rows, values with faults and silence, and where to cut them into blocks."""
@@ -294,7 +331,7 @@ def test_the_state_is_small_even_with_many_channels_and_an_open_anomaly() -> Non
     assert len(many.state()) <= 30_000
 
 
-def test_another_models_state_hands_over_the_open_anomaly_and_the_position_alone() -> None:
+def test_another_models_state_hands_over_the_open_anomaly_and_the_position() -> None:
     old = detector()
     play(old, shifted(400, 1, 8))
     new = Detector(detector(seed=2).model, state=old.state())
