@@ -13,6 +13,7 @@ COMMANDS = {
     "alerts": "benchmarks.alerts:main",
     "chain": "benchmarks.chain:main",
     "detector": "benchmarks.detector:main",
+    "faults": "benchmarks.faults:main",
     "draw": "benchmarks.load_proof:redraw",
     "load": "benchmarks.load_proof:main",
     "skab": "benchmarks.skab_table:main",

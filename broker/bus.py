@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from types import TracebackType
 from typing import Protocol, Self
 
 import msgspec
 
+from broker.filters import is_topic, shortened
 from contract.errors import ContractError, Reason, RondaError
 
 # A device's largest message is a picture or a firmware block of 5 MB; room for it in Base64 and no more.
@@ -49,6 +51,17 @@ class Promises(msgspec.Struct, frozen=True, kw_only=True):
     refuses_when_full: bool
 
 
+# What MQTT 3.1.1 itself asks of every broker; hand in `EMBEDDED` or `MOSQUITTO` when the broker is known.
+ANY_BROKER = Promises(
+    redelivers_unacknowledged=True,
+    survives_subscriber_kill=True,
+    keeps_order_per_publisher=True,
+    survives_broker_restart=False,
+    survives_broker_kill=False,
+    refuses_when_full=False,
+)
+
+
 class RefusedError(RondaError):
     """The broker knows this party but not its password, or will not let it do this: a person must act."""
 
@@ -88,11 +101,18 @@ class Bus(Protocol):
         ...
 
 
-def check_sizes(messages: Sequence[tuple[str, bytes]]) -> None:
-    """Raises: ContractError for a message over MAX_PACKET_BYTES, for which a broker closes the connection."""
+def check_messages(messages: Sequence[tuple[str, bytes]]) -> None:
+    """Raises: ContractError for what is no topic, or a message over MAX_PACKET_BYTES: a broker hangs up on either."""
     for topic, payload in messages:
-        size = len(topic.encode()) + len(payload) + _PACKET_OVERHEAD_BYTES
+        size = _topic_bytes(topic) + len(payload) + _PACKET_OVERHEAD_BYTES
         if size > MAX_PACKET_BYTES:
             raise ContractError(
                 Reason.TOO_LARGE, f"a message of {size} bytes on {topic} is over the limit of {MAX_PACKET_BYTES}"
             )
+
+
+@lru_cache(4096)
+def _topic_bytes(topic: str) -> int:
+    if not is_topic(topic):
+        raise ContractError(Reason.BAD_NAME, f"{shortened(topic)!r} is not a topic to publish on")
+    return len(topic.encode())

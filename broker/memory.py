@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from broker.bus import Message, Promises, Will, check_sizes
-from broker.filters import is_filter, is_topic, matches, shortened
-from contract.errors import ContractError, Reason, TransientError
+from broker.bus import Message, Promises, Will, check_messages
+from broker.filters import is_filter, matches
+from contract.errors import TransientError
 
 MEMORY = Promises(
     redelivers_unacknowledged=True,
@@ -183,10 +183,8 @@ class MemoryBus:
 
     async def publish(self, messages: Sequence[tuple[str, bytes]], *, retain: bool = False) -> None:
         """Hand messages to every subscriber. Raises: TransientError when a queue stays full; ContractError."""
-        check_sizes(messages)
+        check_messages(messages)
         for topic, payload in messages:
-            if not is_topic(topic):
-                raise ContractError(Reason.BAD_NAME, f"{shortened(topic)!r} is not a topic to publish on")
             await self._room(topic)
             self._broker.deliver(topic, payload, retain=retain)
         # Others get their turn, as they would at a socket.

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.mqtt import MqttBus
+from broker.wire import WireBus
 from contract.access import Party
 from tests.support.brokers import RunningBroker, embedded, mosquitto
 
@@ -34,3 +36,10 @@ async def ours(tmp_path: Path) -> AsyncIterator[RunningBroker]:
     """The embedded broker alone."""
     async with started("embedded", tmp_path) as broker:
         yield broker
+
+
+@pytest.fixture(params=[MqttBus, WireBus])
+def client(request: pytest.FixtureRequest) -> type[MqttBus | WireBus]:
+    """Either client."""
+    found: type[MqttBus | WireBus] = request.param
+    return found

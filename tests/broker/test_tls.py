@@ -22,12 +22,15 @@ from broker.listeners import Listener, TlsFiles
 from broker.mosquitto import Mosquitto, MosquittoError
 from broker.mqtt import MqttBus
 from broker.tls import TlsError
+from broker.wire import WireBus
 from contract.errors import TransientError
 from tests.support.brokers import RunningBroker, embedded, mosquitto
 from tests.support.certificates import certificates
 from tests.support.ports import free_port
+from tests.support.vanishing import vanish
 
 PATIENCE_S = 20.0
+Client = type[MqttBus | WireBus]
 
 
 @pytest.fixture(params=["embedded", "mosquitto"])
@@ -44,11 +47,11 @@ def ca(running: RunningBroker, tmp_path: Path) -> Path:
     return tmp_path / "tls" / "ca.crt"
 
 
-async def refusal(address: MqttAddress) -> str:
+async def refusal(client: Client, address: MqttAddress) -> str:
     """What a person is told, in one line and at once."""
     began = time.monotonic()
     with pytest.raises(RefusedError) as refused:
-        async with MqttBus(address, "stranger", timeout_s=PATIENCE_S):
+        async with client(address, "stranger", timeout_s=PATIENCE_S):
             pass
     assert time.monotonic() - began < 10.0
     text = str(refused.value)
@@ -57,84 +60,83 @@ async def refusal(address: MqttAddress) -> str:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_who_trusts_the_authority_is_let_in_by_each_name(running: RunningBroker, ca: Path, host: str) -> None:
-    async with MqttBus(running.secure(ca, host=host), "device") as device, running.bus("reader") as reader:
+async def test_who_trusts_the_authority_is_let_in_by_each_name(
+    running: RunningBroker, ca: Path, host: str, client: Client
+) -> None:
+    async with client(running.secure(ca, host=host), "device") as device, running.bus("reader") as reader:
         await reader.subscribe("plant/#")
         await device.publish([("plant/1", b"x" * 100_000)])
         async with asyncio.timeout(PATIENCE_S):
             assert [message.payload for message in await reader.receive()] == [b"x" * 100_000]
 
 
-async def test_another_authority_is_not_enough(running: RunningBroker, ca: Path, tmp_path: Path) -> None:
+async def test_another_authority_is_not_enough(
+    running: RunningBroker, ca: Path, tmp_path: Path, client: Client
+) -> None:
     other, _ = certificates(tmp_path / "other")
-    text = await refusal(running.secure(other))
+    text = await refusal(client, running.secure(other))
     assert "not trusted" in text
     assert str(other) in text
     assert "MQTT_CA_FILE" in text
 
 
-async def test_without_an_authority_a_private_certificate_is_refused(running: RunningBroker) -> None:
-    assert "set MQTT_CA_FILE to a copy of the ca.crt" in await refusal(running.secure(None))
+async def test_without_an_authority_a_private_certificate_is_refused(running: RunningBroker, client: Client) -> None:
+    assert "set MQTT_CA_FILE to a copy of the ca.crt" in await refusal(client, running.secure(None))
 
 
 @pytest.mark.parametrize("kind", ["embedded", "mosquitto"])
-async def test_a_certificate_for_another_host_is_refused(kind: str, tmp_path: Path) -> None:
+async def test_a_certificate_for_another_host_is_refused(kind: str, tmp_path: Path, client: Client) -> None:
     ca, files = certificates(tmp_path / "tls", ["elsewhere.example"])
     async with {"embedded": embedded, "mosquitto": mosquitto}[kind](tmp_path, tls=files) as broker:
         for host in ("127.0.0.1", "localhost"):
-            text = await refusal(broker.secure(ca, host=host))
+            text = await refusal(client, broker.secure(ca, host=host))
             assert f"ronda certs --name {host}" in text
 
 
-async def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
+async def test_an_expired_certificate_is_refused(tmp_path: Path, client: Client) -> None:
     ca, files = certificates(tmp_path / "tls", now=datetime.now(UTC) - timedelta(days=900))
     async with embedded(tmp_path, tls=files) as broker:
-        assert "has expired" in await refusal(broker.secure(ca))
+        assert "has expired" in await refusal(client, broker.secure(ca))
 
 
-async def test_a_wrong_password_is_refused_over_tls_too(running: RunningBroker, ca: Path) -> None:
-    assert "refuses stranger" in await refusal(msgspec.structs.replace(running.secure(ca), password="wrong"))
+async def test_a_wrong_password_is_refused_over_tls_too(running: RunningBroker, ca: Path, client: Client) -> None:
+    assert "refuses stranger" in await refusal(client, msgspec.structs.replace(running.secure(ca), password="wrong"))
 
 
 async def test_plain_words_on_the_port_of_tls_are_told_what_to_write(
-    running: RunningBroker, monkeypatch: pytest.MonkeyPatch
+    running: RunningBroker, monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
-    monkeypatch.setattr("broker.mqtt._CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("broker.aiomqtt_connection.CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("broker.wire.bus._CONNECT_TIMEOUT_S", 0.5)
     address = msgspec.structs.replace(running.secure(None), tls=False)
-    assert "write mqtts://" in await refusal(address)
+    assert "write mqtts://" in await refusal(client, address)
 
 
-async def test_tls_on_the_plain_port_is_told(running: RunningBroker, ca: Path) -> None:
+async def test_tls_on_the_plain_port_is_told(running: RunningBroker, ca: Path, client: Client) -> None:
     address = msgspec.structs.replace(running.secure(ca), port=running.port)
     with pytest.raises(TransientError, match=r"does not speak TLS.*mqtt://"):
-        async with MqttBus(address, "device", timeout_s=0.5):
+        async with client(address, "device", timeout_s=0.5):
             pass
 
 
-async def test_a_missing_authority_file_is_one_line(running: RunningBroker, tmp_path: Path) -> None:
+async def test_a_missing_authority_file_is_one_line(running: RunningBroker, tmp_path: Path, client: Client) -> None:
     with pytest.raises(TlsError, match=r"nowhere.crt .*No such file"):
-        async with MqttBus(running.secure(tmp_path / "nowhere.crt"), "device"):
+        async with client(running.secure(tmp_path / "nowhere.crt"), "device"):
             pass
 
 
-async def test_an_authority_file_that_comes_back_brings_the_connection_back(running: RunningBroker, ca: Path) -> None:
+async def test_an_authority_file_that_comes_back_brings_the_connection_back(
+    running: RunningBroker, ca: Path, client: Client
+) -> None:
     hidden = ca.with_name("hidden.crt")
-    async with MqttBus(running.secure(ca), "device") as device:
+    async with client(running.secure(ca), "device") as device:
         ca.rename(hidden)
-        cut(device)
+        vanish(device)
         await asyncio.sleep(0.5)
         assert not device.connected
         hidden.rename(ca)
         async with asyncio.timeout(PATIENCE_S):
             await device.publish([("plant/1", b"x")])
-
-
-def cut(bus: MqttBus) -> None:
-    """As a pulled cable does."""
-    assert bus._connection is not None
-    sock = bus._connection._paho.socket()
-    assert isinstance(sock, socket.socket)
-    sock.shutdown(socket.SHUT_RDWR)
 
 
 def test_an_authority_without_encryption_is_a_mistake() -> None:
@@ -191,10 +193,10 @@ async def test_a_client_of_somebody_else_comes_in_with_the_authority_alone(runni
         client.loop_stop()
 
 
-async def test_who_never_ends_the_handshake_holds_nobody_up(running: RunningBroker, ca: Path) -> None:
+async def test_who_never_ends_the_handshake_holds_nobody_up(running: RunningBroker, ca: Path, client: Client) -> None:
     with socket.create_connection(("127.0.0.1", running.tls_port)) as silent:
         silent.sendall(b"\x16\x03\x01")
-        async with MqttBus(running.secure(ca), "device") as device:
+        async with client(running.secure(ca), "device") as device:
             await device.publish([("plant/1", b"x")])
 
 

@@ -39,6 +39,12 @@ class BrokerProcess:
         self._setting = setting
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def pid(self) -> int:
+        """While it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self) -> None:
         """Start and wait until it listens."""
         self._process = await asyncio.create_subprocess_exec(

@@ -13,6 +13,7 @@ from broker.embedded import EmbeddedBroker, Limits, QueueSpec
 from broker.listeners import Listener, TlsFiles
 from broker.mosquitto import Mosquitto
 from broker.mqtt import MqttAddress, MqttBus
+from broker.wire import WireBus
 from contract.access import Party
 from tests.support.ports import free_port
 
@@ -28,6 +29,8 @@ class RunningBroker:
     credentials: Credentials
     passwords: dict[str, str] = field(default_factory=dict)
     tls_port: int = 0
+    # What `bus` makes.
+    client: type[MqttBus | WireBus] = MqttBus
 
     @property
     def port(self) -> int:
@@ -50,9 +53,9 @@ class RunningBroker:
         persistent: bool = True,
         will: Will | None = None,
         timeout_s: float = 15.0,
-    ) -> MqttBus:
+    ) -> MqttBus | WireBus:
         """A bus for `user`; to be opened with `async with`."""
-        return MqttBus(
+        return self.client(
             self.address(user),
             client_id,
             persistent=persistent,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from pathlib import Path
 from typing import Protocol
 
@@ -14,10 +13,12 @@ from broker.listeners import Listener
 from broker.memory import MemoryBroker, MemoryBus
 from broker.mosquitto import Mosquitto
 from broker.mqtt import MqttAddress, MqttBus
+from broker.wire import WireBus
 from tests.support.broker_process import BrokerProcess, Setting
 from tests.support.brokers import EVERYTHING, prepare_users
 from tests.support.certificates import certificates
 from tests.support.ports import free_port
+from tests.support.vanishing import vanish
 
 # A queue so small that a test can fill it.
 SMALL = 100
@@ -82,25 +83,23 @@ class _MqttVenue:
 
     promises: Promises
     encrypted = False
+    client: type[MqttBus | WireBus] = MqttBus
 
     def bus(
         self, client_id: str, *, persistent: bool = True, will: Will | None = None, timeout_s: float = 15.0
-    ) -> MqttBus:
+    ) -> MqttBus | WireBus:
         address = MqttAddress(host="127.0.0.1", port=self._port)
         if self.tls is not None:
             address = MqttAddress(host=self.tls.host, port=self.tls.port, tls=True, ca_file=self._ca)
         address = address.with_user(EVERYTHING.name, self._passwords[EVERYTHING.name])
-        return MqttBus(
+        return self.client(
             address, client_id, persistent=persistent, will=will, promises=self.promises, timeout_s=timeout_s
         )
 
     def vanish(self, bus: Bus, client_id: str) -> None:
         """Break the connection as a pulled cable does: no good-bye."""
-        assert isinstance(bus, MqttBus)
-        assert bus._connection is not None
-        sock = bus._connection._paho.socket()
-        assert isinstance(sock, socket.socket)
-        sock.shutdown(socket.SHUT_RDWR)
+        assert isinstance(bus, MqttBus | WireBus)
+        vanish(bus)
 
 
 class EmbeddedVenue(_MqttVenue):
@@ -170,10 +169,38 @@ class EncryptedMosquittoVenue(MosquittoVenue):
     encrypted = True
 
 
+class WireEmbeddedVenue(EmbeddedVenue):
+    """The embedded broker, spoken to by our own client."""
+
+    client = WireBus
+
+
+class WireEncryptedEmbeddedVenue(EncryptedEmbeddedVenue):
+    """The same behind TLS."""
+
+    client = WireBus
+
+
+class WireMosquittoVenue(MosquittoVenue):
+    """Mosquitto, spoken to by our own client."""
+
+    client = WireBus
+
+
+class WireEncryptedMosquittoVenue(EncryptedMosquittoVenue):
+    """The same behind TLS."""
+
+    client = WireBus
+
+
 VENUES = {
     "memory": MemoryVenue,
     "embedded": EmbeddedVenue,
     "embedded-tls": EncryptedEmbeddedVenue,
     "mosquitto": MosquittoVenue,
     "mosquitto-tls": EncryptedMosquittoVenue,
+    "wire-embedded": WireEmbeddedVenue,
+    "wire-embedded-tls": WireEncryptedEmbeddedVenue,
+    "wire-mosquitto": WireMosquittoVenue,
+    "wire-mosquitto-tls": WireEncryptedMosquittoVenue,
 }
