@@ -119,6 +119,8 @@ class Buffer:
 
     def stalled_in_ms(self, at_ms: int) -> int | None:
         """How long until silence means loss (0: now), or None while nothing is under way."""
+        # A clock that was set back would make the patience as long as it was set back.
+        self._moved_at_ms = min(self._moved_at_ms, at_ms)
         return max(0, self._moved_at_ms + self._stall_ms - at_ms) if self.under_way else None
 
     def give_up_waiting(self, at_ms: int) -> int:

@@ -114,6 +114,13 @@ def test_silence_while_readings_are_under_way_is_a_stall():
     assert buffer.stalled_in_ms(5000 + STALL_MS) == 0
 
 
+def test_a_clock_that_is_set_back_makes_the_patience_no_longer():
+    buffer = filled(1)
+    seqs(buffer, at_ms=3_600_000)
+    assert buffer.stalled_in_ms(1000) == STALL_MS
+    assert buffer.stalled_in_ms(1000 + STALL_MS) == 0
+
+
 def test_any_progress_starts_the_patience_anew():
     buffer = filled(4)
     seqs(buffer, at_ms=0)
