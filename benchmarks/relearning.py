@@ -122,7 +122,7 @@ class Learner:
             if e.kind is AlarmKind.ANOMALY and (e.cleared_at_ms or times[-1]) >= times[last][0]
         ]
         decision = verdict_on(
-            compare(champion, challenger, raised),
+            compare(champion, challenger, raised, until_ms=int(times[-1])),
             replayed_ms=int(times[-1] - times[last][0]),
             exceedance=exceedance,
             first=False,

@@ -12,6 +12,7 @@ from contract.topics import (
     GATEWAY_READS,
     GATEWAY_WRITES,
     DeviceTopic,
+    ModelTopic,
 )
 
 
@@ -33,9 +34,9 @@ def device_rights(site: str, device: str) -> Party:
 
 
 def gateway_rights(site: str) -> Party:
-    """What the user `gateway/site` may do: speak for the devices of its site."""
+    """What the user `gateway/site` may do: speak for the devices of its site, and hear which models they have."""
     return Party(
         name=f"gateway/{site}",
         writes=[DeviceTopic.filter(channel, site) for channel in GATEWAY_WRITES],
-        reads=[DeviceTopic.filter(channel, site) for channel in GATEWAY_READS],
+        reads=[*(DeviceTopic.filter(channel, site) for channel in GATEWAY_READS), ModelTopic.filter(site)],
     )

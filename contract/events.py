@@ -106,12 +106,16 @@ class Severity(enum.StrEnum):
 
 
 class AlarmKind(enum.StrEnum):
-    """What kind of alarm: the machine is not as usual, beyond a limit set for it, a sensor that lies, a slow drift."""
+    """What kind of alarm: the machine is not as usual, beyond a limit set for it, a sensor that lies, a slow drift.
+
+    `silent` is about no reading but about none: a device, or a whole site, was not heard for longer than it ever is.
+    """
 
     ANOMALY = "anomaly"
     LIMIT = "limit"
     SENSOR = "sensor"
     TREND = "trend"
+    SILENT = "silent"
 
 
 class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,7 +183,9 @@ class AnomalyDetectedEvent(Event, frozen=True, kw_only=True, omit_defaults=True)
 
     `score` 1 is the limit; `since_ms` is the device's time at which it went outside, `measured_at_ms` that of the
     reading that decided this phase, whose identity is (`boot`, `seq`). `new_level`: cleared because it settled at
-    another level, which a person should verify.
+    another level, which a person should verify. `begun_anew`: cleared because the device is judged anew from here on,
+    not because it came back; what is still outside is raised again. `judged_by`: `gateway` where a site's
+    gateway judged while the cloud was away, said on the site's own broker alone; else empty.
     """
 
     anomaly_id: str
@@ -197,6 +203,8 @@ class AnomalyDetectedEvent(Event, frozen=True, kw_only=True, omit_defaults=True)
     evidence: Evidence
     kind: AlarmKind = AlarmKind.ANOMALY
     new_level: bool = False
+    begun_anew: bool = False
+    judged_by: str = ""
     replayed: bool = False
     traced: bool = False
 
@@ -278,7 +286,10 @@ class ModelPromotedEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ModelRefusedEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A promoted model was not taken into use, because of `why`; the one `in_use` goes on."""
+    """A promoted model was not taken into use, because of `why`; the one `in_use` goes on.
+
+    They are the same where what is kept of the model is not what was promoted, and our own copy of it goes on.
+    """
 
     model: ModelRef
     in_use: ModelRef | None = None

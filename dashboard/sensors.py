@@ -12,7 +12,9 @@ def label(name: str, say: Words) -> str:
     """The sensor's name for people, as in the mail's table; a name of the owner's own is shown as it is."""
     known = {
         "vibration_de_rms_g": say("Vibration, drive end"),
+        "vibration_de_mm_s": say("Vibration, drive end"),
         "vibration_nde_rms_g": say("Vibration, non-drive end"),
+        "vibration_nde_mm_s": say("Vibration, non-drive end"),
         "current_a": say("Motor current"),
         "pressure_bar": say("Pressure"),
         "motor_temperature_c": say("Motor temperature"),

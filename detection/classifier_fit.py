@@ -64,7 +64,8 @@ def fit_classifier(cases: Sequence[Case], channels: Sequence[str]) -> Classifier
     sources = _sources(looks)
     known = {key for key, names in sources.items() if len(names) >= _MIN_SOURCES}
     if lacking := sorted({fault for fault, _ in sources} - {fault for fault, _ in known}):
-        raise FitError(f"each fault must have been seen {_MIN_SOURCES} times in the same way; not so {lacking}")
+        few = ", ".join(lacking)
+        raise FitError(f"each fault must have been seen {_MIN_SOURCES} times in the same way; not so: {few}")
     looks = [look for look in looks if (look.fault, look.kind) in known]
     directions, trials = _directions(looks), _left_out(looks)
     least = {key: _least_likeness(trials, key) for key in directions}

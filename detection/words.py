@@ -27,7 +27,9 @@ _AWAY_FROM_ZERO = 3.0
 _NAMES = {
     "en": {
         "vibration_de_rms_g": "vibration at the drive end",
+        "vibration_de_mm_s": "vibration at the drive end",
         "vibration_nde_rms_g": "vibration at the non-drive end",
+        "vibration_nde_mm_s": "vibration at the non-drive end",
         "current_a": "motor current",
         "pressure_bar": "pressure",
         "motor_temperature_c": "motor temperature",
@@ -38,7 +40,9 @@ _NAMES = {
     },
     "pt": {
         "vibration_de_rms_g": "vibração no lado acoplado",
+        "vibration_de_mm_s": "vibração no lado acoplado",
         "vibration_nde_rms_g": "vibração no lado oposto ao acoplamento",
+        "vibration_nde_mm_s": "vibração no lado oposto ao acoplamento",
         "current_a": "corrente do motor",
         "pressure_bar": "pressão",
         "motor_temperature_c": "temperatura do motor",

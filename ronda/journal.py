@@ -10,6 +10,10 @@ from cloud.storage.notifications import NotificationStore
 from contract.codec import decode_events
 from contract.events import AnomalyDetectedEvent, ModelRefusedEvent, NotificationSentEvent
 
+# What the broker was given this long ago is on its way no more; what is older than a day is history.
+_LOST_AFTER_MS = 30 * 1000
+_NEWS_FOR_MS = 24 * 60 * 60 * 1000
+
 
 class NotificationJournal:
     """What was sent, what was held back, and receipts on their way to the broker."""
@@ -42,6 +46,11 @@ class NotificationJournal:
         """How many were held back since then."""
         last = await self._store.last(site, device)
         return 0 if last is None else last.suppressed
+
+    async def untold(self) -> Sequence[AnomalyDetectedEvent]:
+        """Events that were published and never decided on."""
+        now_ms = int(self._clock_ms())
+        return await self._store.untold(from_ms=now_ms - _NEWS_FOR_MS, until_ms=now_ms - _LOST_AFTER_MS)
 
     async def record(self, event: AnomalyDetectedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
         """Keep the receipts and that they are to be published."""

@@ -37,6 +37,7 @@ from contract.events import (
     Readings,
 )
 from detection.limits import Limit
+from ronda.holes import Holes
 
 E = TypeVar("E", AnomalyDetectedEvent, InputDriftedEvent, ModelRefusedEvent)
 
@@ -55,6 +56,7 @@ class DetectorMemory:
         self._classifiers = ClassifierStore(database)
         self._limits = LimitStore(database)
         self._devices = DeviceStore(database)
+        self._holes = Holes(clock_ms)
         self._instance = instance
         self._clock_ms = clock_ms
 
@@ -97,9 +99,16 @@ class DetectorMemory:
             drift=kept.drift,
         )
 
+    async def open_anomalies(self, site: str, device: str) -> Sequence[AnomalyDetectedEvent]:
+        """What is open for this machine, each as it stands."""
+        return [record.latest for record in await self._anomalies.still_open(site, device)]
+
     async def rows_after(self, site: str, device: str, after: Position, limit: int) -> Sequence[Readings]:
-        """The next stored readings in event-time order."""
-        return list(_blocks(await self._readings.rows_after(site, device, Place(*after), limit=limit)))
+        """The next stored readings in event-time order, up to the first behind a hole that may still be filled."""
+        found = await self._readings.rows_after(site, device, Place(*after), limit=limit)
+        # Asked after the rows: what came meanwhile is only more.
+        through = await self._readings.watermarks(site, device, set(found.boot))
+        return list(_blocks(found, self._holes.before_first(site, device, found.boot, found.seq, through)))
 
     async def keep(self, kept: Kept) -> Sequence[str]:
         """All in one transaction, what is said also to be published. Returns the ids of new refusals."""
@@ -154,14 +163,14 @@ async def _waiting(outbox: Outbox, kind: type[E]) -> list[E]:
     return [event for message in await outbox.unpublished() for event in decode_events(kind, message.payload)]
 
 
-def _blocks(rows: ReadingBlock) -> Iterator[Readings]:
-    """Runs of neighbours of one boot, one flag, one request and the same metrics, as the chain would have sent them."""
+def _blocks(rows: ReadingBlock, count: int) -> Iterator[Readings]:
+    """The first `count`, as the chain would have sent them: in runs of one boot, flag, request and set of metrics."""
 
     def kind(row: int) -> tuple[object, ...]:
         there = tuple(column[row] is not None for column in rows.values)
         return rows.boot[row], rows.replayed[row], rows.request_id[row], there
 
-    for (boot, replayed, request_id, there), run in groupby(range(len(rows)), key=kind):
+    for (boot, replayed, request_id, there), run in groupby(range(count), key=kind):
         at = list(run)
         yield Readings(
             site=rows.site,

@@ -1,6 +1,7 @@
 """Models by their announced address, read beside the event loop, with copies of each machine's last good ones.
 
-The copies are for a start or a roll-back while their keeper is away: one counts only with the promoted checksum.
+The copies are for a start or a roll-back while their keeper is away, or has other bytes than were promoted: one counts
+only with the promoted checksum.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import contextlib
 import logging
 from pathlib import Path
 
+from cloud.agents.detection_ports import EarlierFormatError
 from cloud.agents.fault_names import ClassifierRef
-from cloud.models.artifacts import ArtifactError, Artifacts
+from cloud.models.artifacts import ArtifactError, Artifacts, OutdatedModelError
 from contract.errors import TransientError
 from contract.events import ModelPromotedEvent
 from detection.classifier import Classifier
@@ -34,8 +36,8 @@ class ModelFiles:
     async def load(self, promotion: ModelPromotedEvent) -> Model:
         """The promoted model.
 
-        Raises: ArtifactError when its bytes are not what was promoted; TransientError when their keeper is away and
-            there is no copy.
+        Raises: ArtifactError when its bytes are not what was promoted, EarlierFormatError when they are of an earlier
+            format; TransientError when their keeper is away and there is no copy.
         """
         return await asyncio.to_thread(self._load, promotion)
 
@@ -47,28 +49,43 @@ class ModelFiles:
         except ModelError as error:
             raise ArtifactError(f"the classifier at {ref.artifact_uri} cannot be used: {error}") from error
 
+    async def own_copy(self, promotion: ModelPromotedEvent) -> Model | None:
+        """Our copy of the promoted bytes, whatever their keeper has; None when there is none."""
+        return await asyncio.to_thread(self._copied, promotion)
+
     def _load(self, promotion: ModelPromotedEvent) -> Model:
-        machine, checksum = f"{promotion.site}.{promotion.device}", promotion.model.sha256
-        copy = None if self._copies is None else self._copies / f"{machine}.{checksum[:16]}.json"
         try:
             model = self._artifacts.load(promotion.artifact_uri, promotion.model.sha256)
+        except OutdatedModelError as error:
+            raise EarlierFormatError(str(error)) from error
         except TransientError:
-            kept = None if copy is None else _copied(copy, checksum)
+            kept = self._copied(promotion)
             if kept is None:
                 raise
-            log.warning("model.copied", extra={"asset": f"{promotion.site}/{promotion.device}"})
             return kept
-        if copy is not None:
-            _write(copy, model.to_bytes(), f"{machine}.*.json")
+        if self._copies is not None:
+            _write(self._copies / _name(promotion), model.to_bytes(), f"{_machine(promotion)}.*.json")
         return model
 
+    def _copied(self, promotion: ModelPromotedEvent) -> Model | None:
+        """Only with the promoted checksum: what lies in a folder may have been changed there."""
+        if self._copies is None:
+            return None
+        with contextlib.suppress(OSError, ModelError):
+            payload = (self._copies / _name(promotion)).read_bytes()
+            if sha256(payload) == promotion.model.sha256:
+                model = Model.from_bytes(payload)
+                log.warning("model.copied", extra={"asset": f"{promotion.site}/{promotion.device}"})
+                return model
+        return None
 
-def _copied(path: Path, checksum: str) -> Model | None:
-    with contextlib.suppress(OSError, ModelError):
-        payload = path.read_bytes()
-        if sha256(payload) == checksum:
-            return Model.from_bytes(payload)
-    return None
+
+def _machine(promotion: ModelPromotedEvent) -> str:
+    return f"{promotion.site}.{promotion.device}"
+
+
+def _name(promotion: ModelPromotedEvent) -> str:
+    return f"{_machine(promotion)}.{promotion.model.sha256[:16]}.json"
 
 
 def _write(path: Path, payload: bytes, alike: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from cloud.agents.agent import Agent, Input, RawTelemetry
+from cloud.agents.joining import joined
 from cloud.agents.tracing import hops
 from contract.errors import ContractError
 from contract.events import Event, ReadingRejectedEvent, SensorReadingIngestedEvent
@@ -29,12 +30,10 @@ class DataAcquisitionAgent(Agent):
 
     async def handle(self, batch: Sequence[Input]) -> Sequence[Event]:
         """Decode each message; one that is not telemetry becomes a refusal with its bytes."""
-        out: list[Event] = []
-        for raw in batch:
-            if isinstance(raw, RawTelemetry):
-                out.extend(ingest(raw))
-        ingested = [event for event in out if isinstance(event, SensorReadingIngestedEvent)]
-        return [*out, *hops(ingested, self.name, "decoded", self._clock_ms())]
+        out = [event for raw in batch if isinstance(raw, RawTelemetry) for event in ingest(raw)]
+        ingested = joined(event for event in out if isinstance(event, SensorReadingIngestedEvent))
+        refused = (event for event in out if not isinstance(event, SensorReadingIngestedEvent))
+        return [*ingested, *refused, *hops(ingested, self.name, "decoded", self._clock_ms())]
 
 
 def ingest(raw: RawTelemetry) -> list[Event]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, tzinfo
+
+import msgspec
 
 from cloud.agents.agent import Agent, Input
 from cloud.agents.assets import Asset, not_again, only
+from cloud.agents.begun_anew import closings
 from cloud.agents.detection_ports import Kept, Memory, Models, Published
 from cloud.agents.evidence import anomaly_event
 from cloud.agents.fault_names import FaultNames
@@ -15,7 +18,9 @@ from cloud.agents.machine_states import Herald, learning_state, state_of
 from cloud.agents.roster import PATIENCE_S, Key, Roster, snapshot_of
 from cloud.agents.shadow import Budget
 from cloud.agents.tracing import hops
+from contract.access import Party
 from contract.events import (
+    AlarmKind,
     AnomalyDetectedEvent,
     Event,
     HopEvent,
@@ -26,6 +31,7 @@ from contract.events import (
     Readings,
     ValidatedDataEvent,
 )
+from contract.topics import AgentTopic, Channel, DeviceTopic
 
 # A crash re-reads from the store what was judged since; ten seconds of a plant are read in a moment.
 KEEP_EVERY_MS = 10_000
@@ -43,6 +49,12 @@ class AnomalyDetectionAgent(Agent):
     name = "anomaly-detection"
     consumes = (ValidatedDataEvent, ModelPromotedEvent)
     produces = (AnomalyDetectedEvent, MachineStateEvent, InputDriftedEvent, ModelRefusedEvent)
+
+    @classmethod
+    def party(cls) -> Party:
+        """Also who is connected and whether somebody stores, for the watch beside it that tells who falls silent."""
+        heard = [DeviceTopic.filter(Channel.STATUS), AgentTopic.filter("historian")]
+        return msgspec.structs.replace(super().party(), reads=[*cls.filters(), *heard])
 
     def __init__(
         self,
@@ -120,8 +132,20 @@ class AnomalyDetectionAgent(Agent):
     async def _take_up(self, patience_s: float) -> None:
         for asset in await self._roster.take_up(patience_s):
             self._moved.add((asset.site, asset.device))
-            if asset.behind is not None:
-                await self._catch_up(asset)
+        # Not only of those: the store may have been away when it was to be asked about another.
+        for asset in self._roster:
+            if asset.carried is not None:
+                await self._close_what_was_not_carried_over(asset, asset.carried)
+                if asset.behind is not None:
+                    await self._catch_up(asset)
+
+    async def _close_what_was_not_carried_over(self, asset: Asset, carried: Collection[AlarmKind]) -> None:
+        """An alarm that no watch goes on with would stay open for ever."""
+        stored = await self._memory.open_anomalies(asset.site, asset.device)
+        # What was found since is not kept while the store is away, and counts all the same.
+        since = [event for event in self._found.anomalies if (event.site, event.device) == (asset.site, asset.device)]
+        self._found.anomalies += closings([*stored, *since], carried, asset, int(self._clock_ms()))
+        asset.carried = None
 
     async def _block(self, block: ValidatedDataEvent) -> None:
         key = block.site, block.device
@@ -148,7 +172,7 @@ class AnomalyDetectionAgent(Agent):
         rows = not_again(block, asset.position)
         if not rows:
             return
-        if len(rows) < len(block):
+        if rows != list(range(len(block))):
             block = only(block, rows)
         judged = asset.judge(block)
         now_ms = self._clock_ms()

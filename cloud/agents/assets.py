@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from contract.events import ModelPromotedEvent, ModelRef, Readings
+from contract.events import AlarmKind, ModelPromotedEvent, ModelRef, Readings
 from contract.identity import UNCOUNTED_BOOT
 from detection.change import Change
 from detection.drift_watch import DriftWatch, Flags, Hour
@@ -33,15 +33,26 @@ class Judged(NamedTuple):
 
 
 class Asset:
-    """A machine with a model. `behind` names the reading up to which it must catch up from the store, if any."""
+    """A machine with a model. `behind` names the reading up to which it must catch up from the store, if any.
 
-    def __init__(self, promotion: ModelPromotedEvent, machine: Machine, position: Position, inputs: DriftWatch) -> None:
+    `carried`: the kinds of alarm that it goes on with, until the store was asked which are open there; None after that.
+    """
+
+    def __init__(
+        self,
+        promotion: ModelPromotedEvent,
+        machine: Machine,
+        position: Position,
+        inputs: DriftWatch,
+        carried: frozenset[AlarmKind] | None = None,
+    ) -> None:
         self.site = promotion.site
         self.device = promotion.device
         self.promotion = promotion
         self.machine = machine
         self.position = position
         self.inputs = inputs
+        self.carried = carried
         self.behind: Position | None = None
         self.changed = True
         self.kept_at_ms = 0.0
@@ -84,19 +95,20 @@ def last_of(block: Readings) -> Position:
 
 
 def not_again(block: Readings, position: Position) -> list[int]:
-    """The rows of `block` without those of the very instant of `position` that were judged already.
+    """The rows of `block` in the order of time, without those of the instant of `position` that were judged already.
 
     Earlier ones the detector leaves out by itself, by their time alone.
     """
-    return [
+    rows = [
         row
         for row, (at, seq) in enumerate(zip(block.measured_at_ms, block.seq, strict=True))
         if at != position.measured_at_ms or (block.boot, seq) > position[1:]
     ]
+    return sorted(rows, key=block.measured_at_ms.__getitem__)
 
 
 def only(block: Readings, rows: list[int]) -> Readings:
-    """A part of a block."""
+    """These rows of a block, in this order."""
     return msgspec.structs.replace(
         block,
         seq=[block.seq[row] for row in rows],

@@ -10,6 +10,7 @@ import msgspec
 from cloud.agents.assets import Position
 from cloud.agents.fault_names import ClassifierRef
 from cloud.agents.shadow import Tally
+from contract.errors import RondaError
 from contract.events import (
     AnomalyDetectedEvent,
     InputDriftedEvent,
@@ -57,14 +58,22 @@ class Kept(msgspec.Struct, kw_only=True):
 Published = AnomalyDetectedEvent | InputDriftedEvent | ModelRefusedEvent
 
 
+class EarlierFormatError(RondaError):
+    """A sound model of an earlier program, which this one cannot read: it is learned anew, and nobody did wrong."""
+
+
 class Models(Protocol):
     """Where models come from."""
 
     async def load(self, promotion: ModelPromotedEvent) -> Model:
         """The promoted model.
 
-        Raises: RondaError when its bytes are not what was promoted; TransientError when whoever keeps them is away.
+        Raises: RondaError when its bytes are not what was promoted, EarlierFormatError when this program cannot read
+            them any more; TransientError when whoever keeps them is away.
         """
+
+    async def own_copy(self, promotion: ModelPromotedEvent) -> Model | None:
+        """Our own copy of the promoted bytes, whatever its keeper has; None when there is none."""
 
     async def load_classifier(self, ref: ClassifierRef) -> Classifier:
         """A site's classifier. Raises as `load`."""
@@ -81,6 +90,9 @@ class Memory(Protocol):
 
     async def snapshot(self, site: str, device: str) -> Snapshot | None:
         """Where this machine's detector stood last."""
+
+    async def open_anomalies(self, site: str, device: str) -> Sequence[AnomalyDetectedEvent]:
+        """What is open for this machine, each as it stands, the oldest first."""
 
     async def rows_after(self, site: str, device: str, after: Position, limit: int) -> Sequence[Readings]:
         """At most `limit` stored readings later than `after`, in event-time order."""

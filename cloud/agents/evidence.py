@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from cloud.agents.assets import Asset
 from contract.events import (
     AlarmKind,
@@ -68,19 +70,7 @@ def _evidence(explanation: Explanation, classifier: Classifier | None, classifie
     return Evidence(
         question=explanation.kind,
         cause=_cause(explanation, classifier, classifier_name),
-        sensors=[
-            SensorEvidence(
-                name=sensor.name,
-                unit=sensor.unit,
-                share=sensor.share,
-                seen=sensor.seen,
-                expected=sensor.expected,
-                expected_low=sensor.expected_low,
-                expected_high=sensor.expected_high,
-                ratio=sensor.ratio,
-            )
-            for sensor in explanation.sensors
-        ],
+        sensors=[SensorEvidence(**msgspec.structs.asdict(sensor)) for sensor in explanation.sensors],
         sentence=dict(explanation.sentence),
         window=Window(measured_at_ms=list(explanation.window_ms), series=dict(explanation.window)),
     )
@@ -88,12 +78,4 @@ def _evidence(explanation: Explanation, classifier: Classifier | None, classifie
 
 def _cause(explanation: Explanation, classifier: Classifier | None, classifier_name: str) -> Cause | None:
     cause = cause_of(explanation, classifier, classifier_name)
-    if cause is None:
-        return None
-    return Cause(
-        fault=cause.fault,
-        by=cause.by,
-        candidates=list(cause.candidates),
-        sentence=dict(cause.sentence),
-        source=cause.source,
-    )
+    return None if cause is None else Cause(**msgspec.structs.asdict(cause))

@@ -8,10 +8,11 @@ from datetime import tzinfo
 from functools import partial
 
 from cloud.agents.assets import Asset, Position
+from cloud.agents.begun_anew import open_in
 from cloud.agents.detection_ports import Memory, Models, Snapshot
 from cloud.agents.inputs import input_watch
 from cloud.agents.shadow import Shadow, Tally
-from cloud.agents.uptake import Arrival, News, Slot, Uptake, news, slot_of
+from cloud.agents.uptake import Arrival, News, Slot, Uptake, about, news, slot_of
 from contract.events import ModelPromotedEvent, ModelRefusedEvent, ModelRole, Readings
 from contract.identity import PARTITIONS
 from detection.detector import Detector
@@ -133,37 +134,48 @@ class Roster:
 
     async def _take(self, arrival: Arrival) -> list[Asset]:
         promotion, slot = arrival.promotion, slot_of(arrival.promotion)
+        swapped: list[Asset] = []
         if arrival.model is None:
-            await self._refuse(promotion, arrival.why)
+            await self._fall_back(slot)
         elif news(promotion, self._in_use(slot), refused=False) is News.NEW:
             if slot.role is ModelRole.CHAMPION:
-                return [await self._swap(promotion, arrival.model)]
-            self._challenge(promotion, arrival.model)
-        return []
+                swapped = [await self._swap(promotion, arrival.model)]
+            else:
+                self._challenge(promotion, arrival.model)
+        # Said last, so that it is said once however often the store has to be asked.
+        if arrival.outdated:
+            log.warning("model.outdated", extra=about(promotion) | {"why": arrival.why})
+        elif arrival.why:
+            self._refuse(promotion, arrival.why)
+        return swapped
 
-    async def _refuse(self, promotion: ModelPromotedEvent, why: str) -> None:
-        """A model that cannot be trusted leaves the old one in place, also one of before a restart."""
-        key = promotion.site, promotion.device
-        asset = self._assets.get(key)
-        if asset is None and promotion.role is ModelRole.CHAMPION:
-            history = await self._memory.champions_before(*key)
-            before = [each for each in history if not self._uptake.is_refused(each)]
-            for each in before[:1]:
-                self._uptake.want(each)
-        in_use = None if asset is None else asset.model
+    async def _fall_back(self, slot: Slot) -> None:
+        """What cannot be used leaves the model in use in place, also the one of before a restart."""
+        if slot.role is not ModelRole.CHAMPION or (slot.site, slot.device) in self._assets:
+            return
+        history = await self._memory.champions_before(slot.site, slot.device)
+        before = [each for each in history if not self._uptake.is_refused(each)]
+        for each in before[:1]:
+            self._uptake.want(each)
+
+    def _refuse(self, promotion: ModelPromotedEvent, why: str) -> None:
+        asset = self._assets.get((promotion.site, promotion.device))
         refusal = ModelRefusedEvent(
-            site=promotion.site, device=promotion.device, model=promotion.model, in_use=in_use, why=why,
+            site=promotion.site,
+            device=promotion.device,
+            model=promotion.model,
+            in_use=None if asset is None else asset.model,
+            why=why,
             at_ms=int(self._clock_ms()),
-        )  # fmt: skip
+        )
         self._refusals.append(refusal)
-        fields = {"asset": "/".join(key), "version": promotion.model.version, "role": promotion.role, "why": why}
-        log.error("model.refused", extra=fields)
+        log.error("model.refused", extra=about(promotion) | {"role": promotion.role, "why": why})
 
     def _challenge(self, promotion: ModelPromotedEvent, model: Model) -> None:
         key = promotion.site, promotion.device
         self._dismiss(key)
         self._shadows[key] = Shadow(promotion, Detector(model))
-        log.info("challenger.loaded", extra={"asset": "/".join(key), "version": promotion.model.version})
+        log.info("challenger.loaded", extra=about(promotion))
 
     def _dismiss(self, key: Key) -> None:
         if (shadow := self._shadows.pop(key, None)) is not None:
@@ -180,8 +192,7 @@ class Roster:
             asset.fall_behind(missed)
         if key in self._shadows and self._shadows[key].model == promotion.model:
             self._dismiss(key)
-        fields = {"asset": "/".join(key), "version": promotion.model.version, "position": list(asset.position)}
-        log.info("model.loaded", extra=fields)
+        log.info("model.loaded", extra=about(promotion) | {"position": list(asset.position)})
         return asset
 
     async def _asset(self, promotion: ModelPromotedEvent, model: Model) -> Asset:
@@ -199,8 +210,8 @@ class Roster:
         except DetectionError:
             # Of an older version, or damaged: the window fills again within seconds.
             log.exception("state.refused", extra={"asset": f"{site}/{device}"})
-            machine = begun()
-        return Asset(promotion, machine, begin, inputs)
+            machine, left = begun(), None
+        return Asset(promotion, machine, begin, inputs, open_in(machine, resumed=left is not None))
 
     def _left(self, site: str, device: str) -> Snapshot | None:
         asset = self._assets.get((site, device))

@@ -7,14 +7,12 @@ import enum
 import logging
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from cloud.agents.detection_ports import EarlierFormatError, Models
 from contract.errors import RondaError, TransientError
 from contract.events import ModelPromotedEvent, ModelRole
 from detection.model import Model
-
-if TYPE_CHECKING:
-    from cloud.agents.detection_ports import Models
 
 log = logging.getLogger("ronda.agents.detection")
 
@@ -42,19 +40,24 @@ class News(enum.StrEnum):
 
 
 class Arrival(NamedTuple):
-    """An announced model as it came: `model`, or `why` it is refused for good."""
+    """An announced model as it came: `model`, or `why` it is refused for good.
+
+    Both where what its keeper has is refused, and the model is our own copy of what was promoted. `outdated`: of an
+    earlier format, which is nobody's fault.
+    """
 
     promotion: ModelPromotedEvent
     model: Model | None
     why: str = ""
+    outdated: bool = False
 
 
 class _Wanted:
     """An announcement whose model is on its way."""
 
-    def __init__(self, promotion: ModelPromotedEvent, work: asyncio.Task[Model]) -> None:
+    def __init__(self, promotion: ModelPromotedEvent, work: asyncio.Task[Arrival]) -> None:
         self.promotion = promotion
-        self.work: asyncio.Task[Model] | None = work
+        self.work: asyncio.Task[Arrival] | None = work
         self.wait_ms = _FIRST_WAIT_MS
         self.again_ms = 0.0
 
@@ -124,12 +127,20 @@ class Uptake:
         for slot in list(self._wanted):
             self.forget(slot)
 
-    def _begin(self, promotion: ModelPromotedEvent) -> asyncio.Task[Model]:
+    def _begin(self, promotion: ModelPromotedEvent) -> asyncio.Task[Arrival]:
         return asyncio.create_task(self._load(promotion))
 
-    async def _load(self, promotion: ModelPromotedEvent) -> Model:
+    async def _load(self, promotion: ModelPromotedEvent) -> Arrival:
+        """What came of it. Raises: TransientError when its keeper is away."""
         async with self._turn:
-            return await self._models.load(promotion)
+            try:
+                return Arrival(promotion, await self._models.load(promotion))
+            except TransientError:
+                raise
+            except EarlierFormatError as error:
+                return Arrival(promotion, None, str(error), outdated=True)
+            except RondaError as error:
+                return Arrival(promotion, await self._models.own_copy(promotion), str(error))
 
     def _try_again(self) -> None:
         for wanted in self._wanted.values():
@@ -145,17 +156,20 @@ class Uptake:
             return None
         del self._wanted[slot]
         if error is None:
+            arrival = wanted.work.result()
+        else:
+            log.error("model.stumbled", exc_info=error, extra=about(wanted.promotion))
+            arrival = Arrival(wanted.promotion, None, str(error) or type(error).__name__)
+        if arrival.model is None:
+            self._refused.setdefault(slot, set()).add(_mark(wanted.promotion))
+        else:
             self._refused.pop(slot, None)
-            return Arrival(wanted.promotion, wanted.work.result())
-        if not isinstance(error, RondaError):
-            log.error("model.stumbled", exc_info=error, extra=_fields(wanted.promotion))
-        self._refused.setdefault(slot, set()).add(_mark(wanted.promotion))
-        return Arrival(wanted.promotion, None, str(error) or type(error).__name__)
+        return arrival
 
     def _later(self, slot: Slot, wanted: _Wanted, error: TransientError) -> None:
         wanted.work, wanted.again_ms = None, self._clock_ms() + wanted.wait_ms
         again = {"again_in_s": wanted.wait_ms / 1000, "role": str(slot.role), "why": str(error)}
-        log.warning("model.away", extra=_fields(wanted.promotion) | again)
+        log.warning("model.away", extra=about(wanted.promotion) | again)
         wanted.wait_ms = min(2 * wanted.wait_ms, _LONGEST_WAIT_MS)
 
 
@@ -168,5 +182,6 @@ def _mark(promotion: ModelPromotedEvent) -> tuple[str, str, int]:
     return promotion.model.version, promotion.model.sha256, promotion.promoted_at_ms
 
 
-def _fields(promotion: ModelPromotedEvent) -> dict[str, object]:
+def about(promotion: ModelPromotedEvent) -> dict[str, object]:
+    """Which model, for the log."""
     return {"asset": f"{promotion.site}/{promotion.device}", "version": promotion.model.version}

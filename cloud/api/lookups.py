@@ -14,8 +14,9 @@ from cloud.storage.anomalies import AnomalyRecord
 from cloud.storage.database import Database
 from cloud.storage.input_drifts import InputDriftStore
 from cloud.storage.machine_states import MachineStateStore
+from cloud.storage.model_refusals import ModelRefusalStore
 from cloud.storage.tables import Anomaly, DetectorState, InputDrift, Notification
-from contract.events import InputDriftedEvent, MachineStateEvent, NotificationSentEvent, Phase
+from contract.events import InputDriftedEvent, MachineStateEvent, ModelRefusedEvent, NotificationSentEvent, Phase
 
 # One round trip however many readings a client waits for. The metrics give the stored values their names.
 _STORED = text("""
@@ -68,6 +69,12 @@ class StoreLookups:
     async def machine_states(self) -> Mapping[Address, MachineStateEvent]:
         """How each machine is, of which something was said."""
         return {(state.site, state.device): state for state in await MachineStateStore(self._database).all()}
+
+    async def model_refusals(
+        self, site: str | None = None, device: str | None = None
+    ) -> Mapping[tuple[str, str, str], ModelRefusedEvent]:
+        """Per site, device and version: the last time that the model was not put to use."""
+        return await ModelRefusalStore(self._database).newest(site, device)
 
     async def drifting(self) -> Mapping[Address, Sequence[str]]:
         """The channels of each machine that drifted in the last hour that was compared."""

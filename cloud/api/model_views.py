@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from cloud.api.times import iso
+from cloud.api.shapes import shown
 from cloud.api.views import VerdictView
 from cloud.storage.model_versions import LeftOut, ModelVersion, Status
 from cloud.storage.promotions import Promotion
 from cloud.storage.verdicts import Precision
+from contract.events import ModelRef, ModelRefusedEvent
 
 
 class PrecisionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,8 +21,21 @@ class PrecisionView(msgspec.Struct, frozen=True, kw_only=True):
     share: float | None
 
 
+class RefusalView(msgspec.Struct, frozen=True, kw_only=True):
+    """A promoted model was not put to use, because of `why`; version `in_use` went on, null: none was there."""
+
+    why: str
+    in_use: str | None
+    at_ms: int
+    at: str
+
+
 class ModelVersionView(msgspec.Struct, frozen=True, kw_only=True):
-    """A model and what it was made of. `exceedance`: share of healthy readings beyond its limit, without labels."""
+    """A model and what it was made of. `exceedance`: share of healthy readings beyond its limit, without labels.
+
+    `status` is what was decided; `judges`: it is the one by which the machine is really judged, as the detection agent
+    last said; `refused`: the last time that it was not put to use, null: never.
+    """
 
     site: str
     device: str
@@ -43,6 +57,8 @@ class ModelVersionView(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     excluded: list[LeftOut]
     precision: PrecisionView
+    judges: bool
+    refused: RefusalView | None
 
 
 class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,43 +91,26 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 def precision_view(precision: Precision) -> PrecisionView:
     """The counts with their share."""
-    return PrecisionView(true=precision.true, false=precision.false, planned=precision.planned, share=precision.share)
+    return shown(PrecisionView, precision, share=precision.share)
 
 
-def model_view(model: ModelVersion, precision: Precision) -> ModelVersionView:
-    """A model."""
-    return ModelVersionView(
-        site=model.site,
-        device=model.device,
-        version=model.version,
-        name=model.name,
-        run_id=model.run_id,
-        status=model.status,
-        rows=model.rows,
-        trained_from_ms=model.trained_from_ms,
-        trained_from=iso(model.trained_from_ms),
-        trained_through_ms=model.trained_through_ms,
-        trained_through=iso(model.trained_through_ms),
-        created_at_ms=model.created_at_ms,
-        created_at=iso(model.created_at_ms),
-        exceedance=model.exceedance,
-        factor=model.factor,
-        code_version=model.code_version,
-        data_hash=model.data_hash,
-        sha256=model.sha256,
-        excluded=model.excluded,
+def model_view(
+    model: ModelVersion, precision: Precision, judging: ModelRef | None, refusal: ModelRefusedEvent | None
+) -> ModelVersionView:
+    """A model. `judging`: the one by which its machine is really judged."""
+    return shown(
+        ModelVersionView,
+        model,
         precision=precision_view(precision),
+        judges=judging is not None and judging.version == model.version,
+        refused=None if refusal is None else _refusal_view(refusal),
     )
 
 
 def in_force(promotion: Promotion) -> InForce:
     """A promotion."""
-    return InForce(
-        site=promotion.site,
-        device=promotion.device,
-        version=promotion.version,
-        name=promotion.name,
-        run_id=promotion.run_id,
-        promoted_at_ms=promotion.promoted_at_ms,
-        promoted_at=iso(promotion.promoted_at_ms),
-    )
+    return shown(InForce, promotion)
+
+
+def _refusal_view(refusal: ModelRefusedEvent) -> RefusalView:
+    return shown(RefusalView, refusal, in_use=None if refusal.in_use is None else refusal.in_use.version)

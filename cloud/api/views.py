@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from cloud.api.shapes import shown
 from cloud.api.times import iso
 from cloud.storage.reading_blocks import ReadingBlock
 from cloud.storage.verdicts import Judgement, Verdict
@@ -67,7 +68,8 @@ class VerdictView(msgspec.Struct, frozen=True, kw_only=True):
 class AnomalyView(msgspec.Struct, frozen=True, kw_only=True):
     """A machine outside its normal state. `sensors` by contribution, largest first; `sentence` by language.
 
-    `question` is what was answered with yes; `cause` is what it looks like, a help beside the evidence.
+    `question` is what was answered with yes; `cause` is what it looks like, a help beside the evidence. `new_level`: it
+    is over because the machine settled elsewhere; `begun_anew`: because its judgement began anew, as `sentence` says.
     """
 
     id: str
@@ -94,6 +96,7 @@ class AnomalyView(msgspec.Struct, frozen=True, kw_only=True):
     question: str = "level"
     cause: Cause | None = None
     new_level: bool = False
+    begun_anew: bool = False
     replayed: bool = False
     notification: NotificationView | None = None
     verdict: VerdictView | None = None
@@ -142,33 +145,25 @@ def anomaly_view(
     verdict: Verdict | None = None,
 ) -> AnomalyView:
     """An anomaly as it stands, with the evidence frozen when it was raised."""
-    cleared_at_ms = latest.measured_at_ms if latest.phase is Phase.CLEARED else None
-    return AnomalyView(
+    told = latest if latest.begun_anew else raised
+    return shown(
+        AnomalyView,
+        raised,
         id=raised.anomaly_id,
-        site=raised.site,
-        device=raised.device,
         phase=latest.phase,
         active=latest.phase is not Phase.CLEARED,
         severity=latest.severity,
         score=latest.score,
         peak_score=latest.peak_score,
-        since_ms=raised.since_ms,
-        since=iso(raised.since_ms),
         raised_at_ms=raised.measured_at_ms,
-        raised_at=iso(raised.measured_at_ms),
-        detected_at_ms=raised.detected_at_ms,
-        detected_at=iso(raised.detected_at_ms),
-        cleared_at_ms=cleared_at_ms,
-        cleared_at=None if cleared_at_ms is None else iso(cleared_at_ms),
+        cleared_at_ms=latest.measured_at_ms if latest.phase is Phase.CLEARED else None,
         sensors=raised.evidence.sensors,
-        sentence=raised.evidence.sentence,
-        model=ModelView(name=raised.model.name, version=raised.model.version, run_id=raised.model.run_id),
-        correlation_id=raised.correlation_id,
-        kind=raised.kind,
+        sentence=told.evidence.sentence,
+        model=shown(ModelView, raised.model),
         question=raised.evidence.question,
         cause=raised.evidence.cause,
         new_level=latest.new_level,
-        replayed=raised.replayed,
+        begun_anew=latest.begun_anew,
         notification=notification,
         verdict=None if verdict is None else verdict_view(verdict),
     )
@@ -176,15 +171,7 @@ def anomaly_view(
 
 def verdict_view(verdict: Verdict) -> VerdictView:
     """A verdict."""
-    return VerdictView(
-        verdict=verdict.verdict,
-        cause=verdict.cause,
-        comment=verdict.comment,
-        given_by=verdict.given_by,
-        given_at_ms=verdict.given_at_ms,
-        given_at=iso(verdict.given_at_ms),
-        model_version=verdict.model_version,
-    )
+    return shown(VerdictView, verdict)
 
 
 def anomaly_detail(
@@ -201,37 +188,12 @@ def anomaly_detail(
 
 def notification_view(event: NotificationSentEvent) -> NotificationView:
     """A receipt."""
-    return NotificationView(
-        id=event.id,
-        anomaly_id=event.anomaly_id,
-        site=event.site,
-        device=event.device,
-        decision=event.decision,
-        channel=event.channel,
-        delivery=event.delivery,
-        receipt=event.receipt,
-        recipients=event.recipients,
-        message_id=event.message_id,
-        suppressed=event.suppressed,
-        correlation_id=event.correlation_id,
-        sent_at_ms=event.sent_at_ms,
-        sent_at=iso(event.sent_at_ms),
-    )
+    return shown(NotificationView, event, id=event.id)
 
 
 def hop_view(event: HopEvent) -> HopView:
     """A hop."""
-    return HopView(
-        correlation_id=event.correlation_id,
-        site=event.site,
-        device=event.device,
-        station=event.station,
-        did=event.did,
-        at_ms=event.at_ms,
-        at=iso(event.at_ms),
-        readings=event.readings,
-        detail=event.detail,
-    )
+    return shown(HopView, event)
 
 
 def newest_reading(block: Readings) -> ReadingView:

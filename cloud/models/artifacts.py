@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+import msgspec
+
 from cloud.models.addresses import is_server
 from cloud.models.object_store import ObjectStore, ObjectStoreError
 from contract.errors import RondaError, TransientError
 from detection.errors import ModelError
-from detection.model import MAX_BYTES, Model, sha256
+from detection.model import FORMAT, MAX_BYTES, Model, sha256
 
 # Time for ten kilobytes over a slow line.
 _TIMEOUT_S = 10.0
@@ -21,6 +23,10 @@ _REMEDIES = {
 
 class ArtifactError(RondaError):
     """A model's bytes are not there, or not those that were promoted; the model in use stays."""
+
+
+class OutdatedModelError(ArtifactError):
+    """A sound model of an earlier program, which this one cannot read: it is learned anew, and nobody did wrong."""
 
 
 class Artifacts:
@@ -46,14 +52,15 @@ class Artifacts:
     def load(self, artifact_uri: str, checksum: str) -> Model:
         """The model at `artifact_uri`; blocking.
 
-        Raises: ArtifactError when its bytes do not hash to `checksum`, are no model or are not there; TransientError
-            when whoever keeps them is away.
+        Raises: ArtifactError when its bytes do not hash to `checksum`, are no model or are not there, and the narrower
+            OutdatedModelError when they are one of an earlier format; TransientError when whoever keeps them is away.
         """
         payload = self.fetch(artifact_uri, checksum)
         try:
             return Model.from_bytes(payload)
         except ModelError as error:
-            raise ArtifactError(f"the model at {artifact_uri} cannot be used: {error}") from error
+            wrong = OutdatedModelError if _is_outdated(payload) else ArtifactError
+            raise wrong(f"the model at {artifact_uri} cannot be used: {error}") from error
 
     def fetch(self, artifact_uri: str, checksum: str) -> bytes:
         """The bytes at `artifact_uri`, such as a classifier's; blocking. Raises as `load`."""
@@ -83,6 +90,18 @@ class Artifacts:
             raise ArtifactError(f"{uri} is read through the tracking server; set MLFLOW_TRACKING_URI to its address")
         path = quote(urlsplit(uri).path.lstrip("/"))
         return f"{self._tracking_uri.rstrip('/')}/api/2.0/mlflow-artifacts/artifacts/{path}"
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+def _is_outdated(payload: bytes) -> bool:
+    """Is this a model of an earlier format? Its checksum is right, so its own word for that is good enough."""
+    try:
+        return msgspec.json.decode(payload, type=_Format).format < FORMAT
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _file(uri: str) -> bytes:

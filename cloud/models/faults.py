@@ -41,8 +41,15 @@ def teach_faults(confirmed: Sequence[Confirmed]) -> Taught:
             "`ronda verdict ALERT true --cause bearing_wear`"
         )
     ready = _seen_twice(cases)
-    # Where nothing is, the fit says what is lacking.
-    taught = [case for case in cases if case.fault in ready] or cases
+    if not ready:
+        shown = ", ".join(
+            f"{fault} ({count})" for fault, count in sorted(Counter(case.fault for case in cases).items())
+        )
+        raise FitError(
+            "no fault was shown in the same way by two machines yet, so none can be told from the machine that had it; "
+            f"confirmed so far: {shown}"
+        )
+    taught = [case for case in cases if case.fault in ready]
     channels = sorted({sensor.name for case in taught for sensor in case.found.sensors})
     return Taught(
         classifier=fit_classifier(taught, channels),
@@ -55,19 +62,7 @@ def findings_of(evidence: Evidence) -> Findings:
     """What the detector found, from the evidence that was frozen when the alarm was raised."""
     return Findings(
         kind=Kind(evidence.question),
-        sensors=[
-            Sensor(
-                name=sensor.name,
-                unit=sensor.unit,
-                share=sensor.share,
-                seen=sensor.seen,
-                expected=sensor.expected,
-                expected_low=sensor.expected_low,
-                expected_high=sensor.expected_high,
-                ratio=sensor.ratio,
-            )
-            for sensor in evidence.sensors
-        ],
+        sensors=[Sensor(**msgspec.structs.asdict(sensor)) for sensor in evidence.sensors],
         window_ms=[],
         window={},
     )

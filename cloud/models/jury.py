@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from cloud.models.artifacts import ArtifactError
-from cloud.models.backtest import Decision, Policy, verdict_on
+from cloud.models.artifacts import ArtifactError, OutdatedModelError
+from cloud.models.backtest import Decision, Policy, Reason, on_an_unwatched_machine, verdict_on
 from cloud.models.championship import Championship
 from cloud.models.trial import Backtester, Progress, Trial
 from cloud.storage.backtests import BacktestRecord, BacktestStore
@@ -27,6 +27,13 @@ class Loader(Protocol):
 
     def load(self, artifact_uri: str, checksum: str) -> Model:
         """Raises: ArtifactError when they are not those that were registered."""
+
+
+class _Champion(NamedTuple):
+    """The model to beat, None: there is none that can be read; `is_outdated`: since it is of an earlier program."""
+
+    model: Model | None = None
+    is_outdated: bool = False
 
 
 class Jury:
@@ -57,15 +64,15 @@ class Jury:
         """The trial, None for a first model, which has nothing to be tried against; the promotion, where there is one.
 
         A machine that nobody watches is worse than one whose model nobody looked at: a first model always comes into
-        force.
+        force, and so does the first after an upgrade that no earlier one can be read with.
         """
         if await self._promotions.current(candidate.site, candidate.device) is None:
             return None, await self._promote(candidate)
-        record, decision = await self.judge(candidate)
-        if not decision.promote:
+        record, _ = await self.judge(candidate)
+        if record.decision == REFUSE:
             await self._championship.refuse(candidate)
             return record, None
-        if self._automatic:
+        if record.decision == PROMOTE:
             return record, await self._promote(candidate)
         await self._championship.challenge(candidate)
         return record, None
@@ -85,11 +92,12 @@ class Jury:
         """
         history = await self._promotions.history(candidate.site, candidate.device)
         current = next((each for each in history if each.version != candidate.version), None)
+        champion = _Champion() if current is None else await self._champion(current)
         trial = await self._backtester.try_out(
             candidate.site,
             candidate.device,
             await self._model(candidate),
-            None if current is None else await self._champion(current),
+            champion.model,
             from_ms=from_ms,
             through_ms=through_ms,
             progress=progress,
@@ -101,6 +109,8 @@ class Jury:
             first=current is None,
             policy=self._policy,
         )
+        if champion.is_outdated:
+            decision = on_an_unwatched_machine(decision)
         record = self._record(candidate, current, trial, decision)
         if from_ms is None and through_ms is None:
             await self._backtests.add(record)
@@ -115,14 +125,14 @@ class Jury:
         )
         return record, decision
 
-    async def _champion(self, current: Promotion) -> Model | None:
-        """None when it cannot be read, such as one of an earlier format: what was really raised is left to compare."""
+    async def _champion(self, current: Promotion) -> _Champion:
+        """Without a model when it cannot be read: what was really raised is left to compare."""
         try:
-            return await self._model(current)
+            return _Champion(await self._model(current))
         except ArtifactError as error:
             asset = f"{current.site}/{current.device}"
             log.warning("champion.unreadable", extra={"asset": asset, "version": current.version, "why": str(error)})
-            return None
+            return _Champion(is_outdated=isinstance(error, OutdatedModelError))
 
     async def _promote(self, candidate: ModelVersion) -> Promotion:
         return await self._championship.promote(candidate.site, candidate.device, candidate.version, force=True)
@@ -130,11 +140,16 @@ class Jury:
     async def _model(self, kept: ModelVersion | Promotion) -> Model:
         return await asyncio.to_thread(self._models.load, kept.artifact_uri, kept.sha256)
 
+    def _outcome(self, decision: Decision) -> str:
+        if not decision.promote:
+            return WAIT if decision.ask else REFUSE
+        # As a first model: who wants to decide for himself does not want a machine that nobody watches.
+        return PROMOTE if self._automatic or decision.reason is Reason.UNWATCHED else WAIT
+
     def _record(
         self, candidate: ModelVersion, current: Promotion | None, trial: Trial, decision: Decision
     ) -> BacktestRecord:
         at_ms = int(self._clock_ms())
-        outcome = PROMOTE if self._automatic else WAIT
         return BacktestRecord(
             id=digest_id(candidate.site, candidate.device, candidate.version, at_ms),
             site=candidate.site,
@@ -147,7 +162,7 @@ class Jury:
             appeared=trial.found.appeared,
             vanished=trial.found.vanished,
             kept=trial.found.kept,
-            decision=outcome if decision.promote else REFUSE,
+            decision=self._outcome(decision),
             reason=f"{decision.reason}: {decision.detail}",
             at_ms=at_ms,
         )

@@ -76,7 +76,7 @@ class Backtester:
             await self._look(site, device, period, [replay for replay in (old, new) if replay is not None], seen)
         touched = [episode for episode in raised if any(_touches(episode, *period) for period in periods)]
         return Trial(
-            found=compare([] if old is None else old.finish(), new.finish(), touched),
+            found=compare([] if old is None else old.finish(), new.finish(), touched, until_ms=last_ms),
             from_ms=periods[0][0] if seen.from_ms is None else seen.from_ms,
             through_ms=last_ms,
             replayed_ms=seen.replayed_ms,

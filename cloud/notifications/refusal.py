@@ -22,7 +22,11 @@ _GLYPH = "◆"
 
 
 class _Words(msgspec.Struct, frozen=True, kw_only=True):
-    """The phrases of one language; `{…}` are filled in with values."""
+    """The phrases of one language; `{…}` are filled in with values.
+
+    `damaged`, `copied` and `restore` are for a version that goes on by our own copy, since what is kept of it is not
+    what was promoted.
+    """
 
     subject: str
     refused: str
@@ -32,6 +36,10 @@ class _Words(msgspec.Struct, frozen=True, kw_only=True):
     open: str
     model: str
     footer: str
+    damaged_subject: str
+    damaged: str
+    copied: str
+    restore: str
 
 
 _WORDS: Mapping[Language, _Words] = {
@@ -47,6 +55,10 @@ _WORDS: Mapping[Language, _Words] = {
         open="Open {device}",
         model="Model",
         footer="Sent by Ronda for {site}. Times are {zone}.",
+        damaged_subject="Warning: {device}, what is kept of model version {version} was changed or damaged",
+        damaged="What is kept of version {version} of the model of {device} is refused: {why}.",
+        copied="A sound copy of version {version} goes on judging this machine; no reading is lost.",
+        restore="To mend it: find out who changed it, and restore it or train again (ronda train {site}/{device}).",
     ),
     "pt": _Words(
         subject="Alerta: {device}, a versão {version} do modelo não é usada",
@@ -60,6 +72,10 @@ _WORDS: Mapping[Language, _Words] = {
         open="Abrir {device}",
         model="Modelo",
         footer="Enviado pela Ronda para {site}. Horários em {zone}.",
+        damaged_subject="Alerta: {device}, o arquivo da versão {version} do modelo foi alterado ou danificado",
+        damaged="O arquivo da versão {version} do modelo de {device} é recusado: {why}.",
+        copied="Uma cópia íntegra da versão {version} continua avaliando esta máquina; nenhuma leitura se perde.",
+        restore="Para corrigir: veja quem o alterou e restaure-o, ou treine de novo (ronda train {site}/{device}).",
     ),
 }
 
@@ -149,5 +165,13 @@ def _said(event: ModelRefusedEvent, language: Language) -> _Words:
         "why": one_line(event.why).rstrip("."),
     }
     words = _WORDS[language]
+    if event.in_use == event.model:
+        words = msgspec.structs.replace(
+            words,
+            subject=words.damaged_subject,
+            refused=words.damaged,
+            goes_on=words.copied,
+            remedy=words.restore,
+        )
     filled = {name: getattr(words, name).format(**facts) for name in ("subject", "refused", "remedy", "open")}
     return msgspec.structs.replace(words, **filled)

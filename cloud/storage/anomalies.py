@@ -76,6 +76,11 @@ class AnomalyStore:
         found = await self._found(select(Anomaly.__table__).where(Anomaly.anomaly_id == anomaly_id))
         return found[0] if found else None
 
+    async def still_open(self, site: str, device: str) -> list[AnomalyRecord]:
+        """What was not cleared yet of one device, in the order in which it became known."""
+        mine = (Anomaly.site == site, Anomaly.device == device, Anomaly.phase != Phase.CLEARED)
+        return await self._found(select(Anomaly.__table__).where(*mine).order_by(Anomaly.serial))
+
     async def by_correlation(self, correlation_id: str) -> list[AnomalyRecord]:
         """The anomalies that a reading with this id raised."""
         wanted = select(Anomaly.__table__).where(Anomaly.correlation_id == correlation_id)

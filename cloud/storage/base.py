@@ -6,7 +6,10 @@ from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Double, LargeBinary, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# What is shared comes last, except for the key: that of a device is looked up by its beginning.
+_FIRST = -1
 
 
 class Base(DeclarativeBase):
@@ -22,3 +25,19 @@ class Base(DeclarativeBase):
         list[str]: ARRAY(Text),
         list[float | None]: ARRAY(Double),
     }
+
+
+class FittedModel:
+    """A model of a device: which, where its bytes are and what they hash to, and which readings it learned from."""
+
+    site: Mapped[str] = mapped_column(primary_key=True, sort_order=_FIRST)
+    device: Mapped[str] = mapped_column(primary_key=True, sort_order=_FIRST)
+    version: Mapped[str] = mapped_column(primary_key=True, sort_order=_FIRST)
+    name: Mapped[str]
+    run_id: Mapped[str]
+    sha256: Mapped[str]
+    data_hash: Mapped[str]
+    artifact_uri: Mapped[str]
+    rows: Mapped[int]
+    trained_from_ms: Mapped[int]
+    trained_through_ms: Mapped[int]

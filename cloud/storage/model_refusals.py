@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.storage.database import Database
@@ -18,12 +18,17 @@ class ModelRefusalStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, site: str, device: str) -> list[ModelRefusedEvent]:
-        """The refusals of one machine's models, newest first."""
-        mine = select(Table.event).where(Table.site == site, Table.device == device)
+    async def newest(
+        self, site: str | None = None, device: str | None = None
+    ) -> dict[tuple[str, str, str], ModelRefusedEvent]:
+        """Per (site, device, version): its last refusal, of everybody, one site or one device."""
+        wanted = select(Table.event).ext(distinct_on(Table.site, Table.device, Table.version))
+        wanted = wanted if site is None else wanted.where(Table.site == site)
+        wanted = wanted if device is None else wanted.where(Table.device == device)
+        wanted = wanted.order_by(Table.site, Table.device, Table.version, Table.at_ms.desc(), Table.id)
         async with self._database.begin() as connection:
-            rows = await connection.execute(mine.order_by(Table.at_ms.desc(), Table.id))
-            return [msgspec.convert(event, ModelRefusedEvent) for (event,) in rows]
+            found = [msgspec.convert(event, ModelRefusedEvent) for (event,) in await connection.execute(wanted)]
+        return {(each.site, each.device, each.model.version): each for each in found}
 
 
 async def add_refusal(connection: AsyncConnection, refusal: ModelRefusedEvent) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cloud.storage.base import Base
+from cloud.storage.base import Base, FittedModel
 
 
 class Verdict(Base):
@@ -28,7 +28,7 @@ class Verdict(Base):
     model_version: Mapped[str]
 
 
-class ModelVersion(Base):
+class ModelVersion(FittedModel, Base):
     """A model that was fitted, whatever became of it (`candidate`, `champion`, `retired` or `refused`).
 
     `exceedance`: the share of healthy readings beyond the limit, measured without labels; NULL: too few readings.
@@ -38,17 +38,6 @@ class ModelVersion(Base):
 
     __tablename__ = "model_versions"
 
-    site: Mapped[str] = mapped_column(primary_key=True)
-    device: Mapped[str] = mapped_column(primary_key=True)
-    version: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    run_id: Mapped[str]
-    sha256: Mapped[str]
-    data_hash: Mapped[str]
-    artifact_uri: Mapped[str]
-    rows: Mapped[int]
-    trained_from_ms: Mapped[int]
-    trained_through_ms: Mapped[int]
     created_at_ms: Mapped[int]
     exceedance: Mapped[float | None]
     factor: Mapped[float | None]

@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from cloud.storage.database import Database
-from cloud.storage.promotions import Promotion
+from cloud.storage.promotions import Fitted, Promotion
 from cloud.storage.tables import Backtest
 from cloud.storage.tables import ModelVersion as Table
 from contract.events import ModelPromotedEvent, ModelRole
@@ -38,31 +38,20 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
         return self.from_ms, self.through_ms
 
 
-class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
+class ModelVersion(Fitted, frozen=True, kw_only=True):
     """A model with all that it was made of; `exceedance` and `factor` as measured without labels, None: not known."""
 
-    site: str
-    device: str
-    version: str
-    name: str
-    run_id: str
-    sha256: str
-    data_hash: str
-    artifact_uri: str
-    rows: int
-    trained_from_ms: int
-    trained_through_ms: int
     created_at_ms: int
     code_version: str
     exceedance: float | None = None
     factor: float | None = None
     status: Status = Status.CANDIDATE
-    excluded: list[LeftOut] = []
+    excluded: list[LeftOut] = msgspec.field(default_factory=list)
     format: int = 1
 
     def promotion(self, at_ms: int, *, mirrored: bool = True) -> Promotion:
         """This model as the champion from now on; `mirrored`: the registry's alias says so already."""
-        kept = {name: getattr(self, name) for name in _SHARED}
+        kept = {name: getattr(self, name) for name in Fitted.__struct_fields__}
         return Promotion(**kept, promoted_at_ms=at_ms, mirrored=mirrored)
 
     @property
@@ -73,9 +62,6 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     def withdrawn(self, at_ms: int) -> ModelPromotedEvent:
         """What the bus is told when it is no challenger any more."""
         return msgspec.structs.replace(self.challenge, promoted_at_ms=at_ms, artifact_uri="")
-
-
-_SHARED = tuple(name for name in Promotion.__struct_fields__ if name in ModelVersion.__struct_fields__)
 
 
 class ModelVersionStore:

@@ -15,11 +15,8 @@ from cloud.storage.tables import Promotion as Table
 from contract.events import ModelPromotedEvent, ModelRef
 
 
-class Promotion(msgspec.Struct, frozen=True, kw_only=True):
-    """A model became champion. `name` is its registered name; fitted on `rows` readings of the period given.
-
-    `mirrored`: the registry's alias says the same; not yet, when the store was told first.
-    """
+class Fitted(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of a device: its registered `name`, its bytes, and the `rows` readings that it was fitted on."""
 
     site: str
     device: str
@@ -32,6 +29,14 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     trained_from_ms: int
     trained_through_ms: int
+
+
+class Promotion(Fitted, frozen=True, kw_only=True):
+    """A model became champion.
+
+    `mirrored`: the registry's alias says the same; not yet, when the store was told first.
+    """
+
     promoted_at_ms: int
     mirrored: bool = True
 

@@ -37,7 +37,9 @@ def verdict(
         Literal["true", "false", "planned", "none"],
         typer.Argument(metavar="VERDICT", help="true, false, planned, or none to take one back."),
     ],
-    cause: Annotated[str | None, typer.Option(help="The fault that was found, such as bearing_wear.")] = None,
+    cause: Annotated[
+        str | None, typer.Option(help="The fault that was found, such as bearing_wear, or a name_of_your_own.")
+    ] = None,
     comment: Annotated[str | None, typer.Option(help="In your own words.")] = None,
     data: Data = DATA,
 ) -> None:

@@ -11,9 +11,12 @@ from cloud.models.championship import UnknownModelError
 from cloud.storage.anomalies import AnomalyRecord, AnomalyStore
 from cloud.storage.backtests import BacktestRecord, BacktestStore
 from cloud.storage.database import Database
+from cloud.storage.machine_states import MachineStateStore
+from cloud.storage.model_refusals import ModelRefusalStore
 from cloud.storage.model_versions import ModelVersion, ModelVersionStore, Status
 from cloud.storage.shadow_scores import ShadowScore, ShadowScoreStore
 from cloud.storage.verdicts import Precision, Verdict, VerdictStore
+from contract.events import ModelRef, ModelRefusedEvent
 from contract.names import split_address
 from ronda.training.force import opened
 from ronda.training.moves import judged
@@ -21,7 +24,11 @@ from ronda.training.spans import shown
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is known of a model, and of the alert that was asked about."""
+    """Everything that is known of a model, and of the alert that was asked about.
+
+    `judging`: the model by which the machine is really judged, as was last said of it; `refusal`: the last time that
+    this one was not put to use.
+    """
 
     model: ModelVersion
     precision: Precision
@@ -29,6 +36,8 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     shadow: list[ShadowScore]
     alert: AnomalyRecord | None = None
     verdict: Verdict | None = None
+    judging: ModelRef | None = None
+    refusal: ModelRefusedEvent | None = None
 
 
 async def run_show(data: Path | None, asked: str, version: str | None) -> None:
@@ -70,11 +79,15 @@ def _in_force(model: ModelVersion) -> bool:
 async def _lineage(database: Database, model: ModelVersion) -> Lineage:
     where = model.site, model.device, model.version
     precisions = await VerdictStore(database).precision(model.site, model.device)
+    machine = await MachineStateStore(database).get(model.site, model.device)
+    refusals = await ModelRefusalStore(database).newest(model.site, model.device)
     return Lineage(
         model=model,
         precision=precisions.get(where, Precision()),
         backtest=await BacktestStore(database).latest(*where),
         shadow=await ShadowScoreStore(database).of(*where),
+        judging=None if machine is None else machine.model,
+        refusal=refusals.get(where),
     )
 
 
@@ -86,6 +99,9 @@ def lines(lineage: Lineage) -> Iterator[str]:
     yield f"model      {model.name} version {model.version}, {model.status}, made {shown(model.created_at_ms)} UTC"
     yield f"           sha256 {model.sha256}"
     yield f"           {model.artifact_uri}"
+    yield f"judging    {_judging(model, lineage.judging)}"
+    if lineage.refusal is not None:
+        yield f"refused    {_refused(lineage.refusal)}"
     yield f"run        {model.run_id}, ronda {model.code_version or 'of an earlier version'}"
     period = f"from {shown(model.trained_from_ms)} through {shown(model.trained_through_ms)} UTC"
     yield f"data       {model.rows:,} readings {period}"
@@ -105,6 +121,25 @@ def _of_the_alert(alert: AnomalyRecord, verdict: Verdict | None) -> Iterator[str
     if verdict is not None:
         cause = f", {verdict.cause}" if verdict.cause else ""
         yield f"           verdict {verdict.verdict}{cause}, by {verdict.given_by}"
+
+
+def _judging(model: ModelVersion, judging: ModelRef | None) -> str:
+    if judging is None:
+        return "no version judges this machine now"
+    if judging.version == model.version:
+        return "this version judges the machine now"
+    although = ", although this one is in force" if _in_force(model) else ""
+    return f"version {judging.version} judges the machine now{although}"
+
+
+def _refused(refusal: ModelRefusedEvent) -> str:
+    if refusal.in_use is None:
+        went_on = "no other version was in use"
+    elif refusal.in_use == refusal.model:
+        went_on = "a sound copy of it went on"
+    else:
+        went_on = f"version {refusal.in_use.version} went on"
+    return f"{shown(refusal.at_ms)} UTC: {refusal.why}; {went_on}"
 
 
 def _exceedance(model: ModelVersion) -> str:

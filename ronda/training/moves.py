@@ -50,7 +50,7 @@ async def run_promote(data: Path | None, address: str, version: str, *, force: b
             model = await _asked(database, site, device, version)
             record, decision = await jury(around, database, moves).judge(model, progress=_Progress())
             print("\n".join(told(record)))
-            if not decision.promote:
+            if not (decision.promote or decision.ask):
                 raise RefusedModelError(f"{address}: version {version} stays out; --force promotes it all the same")
         promotion = await moves.promote(site, device, version, force=True)
     say_in_force(promotion, began)

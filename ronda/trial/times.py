@@ -89,15 +89,22 @@ def _as_number(name: str, spoken: Sequence[str], decimal: str) -> TimeText | Non
     values, strange = numbers.floats(spoken, decimal)
     if strange or np.isnan(values).any() or len(values) < 2:
         return None
-    if np.ptp(values) > 0 and np.mean(np.diff(values) >= 0) >= 0.9:
+    shuffled = _is_shuffled(values)
+    if np.ptp(values) > 0 and (shuffled or np.mean(np.diff(values) >= 0) >= 0.9):
         for unit, factor in _EPOCH_UNITS.items():
             if _EPOCH_S[0] * unit <= values.min() and values.max() < _EPOCH_S[1] * unit:
                 return TimeText(_counting(decimal, factor))
-    if not (np.diff(values) >= 0).all() or np.ptp(values) == 0:
+    # One letter is also what people call a temperature.
+    if np.ptp(values) == 0 or not ((np.diff(values) >= 0).all() or (shuffled and len(name.strip()) > 1)):
         return None
     if _ELAPSED.fullmatch(name.strip()):
         return TimeText(_counting(decimal, 1e3), elapsed=True)
     return TimeText(_counting(decimal, 1.0), elapsed=True) if _ELAPSED_MS.fullmatch(name.strip()) else None
+
+
+def _is_shuffled(values: Floats) -> bool:
+    """Whole numbers, none of them twice: a count whose rows are out of order; no sensor is like that for long."""
+    return len(np.unique(values)) == len(values) and bool((values == np.rint(values)).all())
 
 
 def _counting(decimal: str, factor: float) -> Callable[[Sequence[str]], Ints]:

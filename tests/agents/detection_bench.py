@@ -9,7 +9,7 @@ import numpy as np
 
 from cloud.agents.anomaly_detection import AnomalyDetectionAgent
 from cloud.agents.assets import Position
-from cloud.agents.detection_ports import Kept, Published, Snapshot
+from cloud.agents.detection_ports import EarlierFormatError, Kept, Published, Snapshot
 from cloud.agents.fault_names import ClassifierRef
 from cloud.agents.shadow import Budget, Tally
 from contract.errors import RondaError, TransientError
@@ -22,6 +22,7 @@ from contract.events import (
     ModelRef,
     ModelRefusedEvent,
     ModelRole,
+    Phase,
     Readings,
     ValidatedDataEvent,
 )
@@ -89,6 +90,8 @@ class Files:
     def __init__(self) -> None:
         self.models: dict[str, Model] = {}
         self.tampered: set[str] = set()
+        self.outdated: set[str] = set()
+        self.copies: dict[str, Model] = {}
         self.away: set[str] = set()
         self.slow: dict[str, asyncio.Event] = {}
         self.asked: list[str] = []
@@ -103,7 +106,12 @@ class Files:
             raise TransientError("the registry is away")
         if version in self.tampered:
             raise RondaError("the model was changed after its promotion")
+        if version in self.outdated:
+            raise EarlierFormatError("the model has format 1, this program reads 2")
         return self.models.get(version, MODEL)
+
+    async def own_copy(self, promotion: ModelPromotedEvent) -> Model | None:
+        return self.copies.get(promotion.model.version)
 
     async def load_classifier(self, ref: ClassifierRef) -> Classifier:
         self.asked.append(f"faults {ref.version}")
@@ -132,6 +140,7 @@ class Store:
         self.named: list[ClassifierRef] = []
         self.away = 0
         self.units_away = 0
+        self.anomalies_away = 0
         self.waiting: list[Published] = []
 
     async def champions(self) -> Sequence[ModelPromotedEvent]:
@@ -139,6 +148,14 @@ class Store:
 
     async def snapshot(self, site: str, device: str) -> Snapshot | None:
         return self.snapshots.get((site, device))
+
+    async def open_anomalies(self, site: str, device: str) -> Sequence[AnomalyDetectedEvent]:
+        if self.anomalies_away:
+            self.anomalies_away -= 1
+            raise TransientError("the database is away")
+        latest = {event.anomaly_id: event for event in self.events.values()}
+        mine = [event for event in latest.values() if (event.site, event.device) == (site, device)]
+        return [event for event in mine if event.phase is not Phase.CLEARED]
 
     async def rows_after(self, site: str, device: str, after: Position, limit: int) -> Sequence[Readings]:
         return [each for each in self.stored if Position(each.measured_at_ms[0], each.boot, each.seq[0]) > after]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from cloud.agents.anomaly_detection import LOOK_TICKS, AnomalyDetectionAgent
+from cloud.agents.assets import only
 from cloud.agents.detection_ports import Snapshot
 from contract.errors import TransientError
 from contract.events import HopEvent, Phase
@@ -113,6 +115,19 @@ async def test_the_same_block_again_raises_nothing_again(bench: Bench) -> None:
     await bench.agent.handle([promotion()])
     assert anomalies(await bench.agent.handle([sick]))
     assert anomalies(await bench.agent.handle([sick])) == []
+
+
+async def test_readings_of_a_batch_are_judged_in_the_order_of_their_own_time(bench: Bench) -> None:
+    sick = block(rows(80, sick_from=30))
+    mixed = only(sick, np.random.default_rng(4).permutation(80).tolist())
+    await bench.agent.handle([promotion()])
+    (raised, *_) = anomalies(await bench.agent.handle([mixed]))
+    other = Bench()
+    await other.agent.handle([promotion()])
+    (expected, *_) = anomalies(await other.agent.handle([sick]))
+    assert (raised.since_ms, raised.measured_at_ms, raised.score) == (
+        expected.since_ms, expected.measured_at_ms, expected.score
+    )  # fmt: skip
 
 
 async def test_a_failed_commit_loses_no_anomaly(bench: Bench) -> None:

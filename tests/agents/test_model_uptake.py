@@ -73,6 +73,29 @@ async def test_after_a_restart_the_model_before_the_refused_one_goes_on(bench: B
     assert raised.model.version == "1"
 
 
+async def test_a_model_of_an_earlier_format_is_no_refusal(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.files.outdated = {"1"}
+    bench.store.promoted = bench.store.history = [promotion("1")]
+    with caplog.at_level("WARNING", "ronda.agents.detection"):
+        assert refusals(list(await bench.agent.start())) == []
+        for _ in range(3 * LOOK_TICKS):
+            assert refusals(list(await bench.agent.tick())) == []
+    assert [record.message for record in caplog.records] == ["model.outdated"]
+    assert bench.store.refusals == {}
+
+
+async def test_after_a_restart_a_good_copy_of_the_very_version_goes_on_and_the_tampering_is_said(bench: Bench) -> None:
+    bench.files.tampered, bench.files.copies = {"2"}, {"2": learned(3.0)}
+    bench.store.history = [promotion("1", promoted_at_ms=10), promotion("2", promoted_at_ms=20)]
+    bench.store.promoted = bench.store.history[1:]
+    (refused,) = refusals(list(await bench.agent.start()))
+    assert (refused.model.version, refused.in_use) == ("2", refused.model)
+    assert bench.files.asked == ["2"]
+    (raised, *_) = anomalies(await bench.agent.handle([block(rows(80, sick_from=30))]))
+    assert raised.model.version == "2"
+    assert refusals(list(await bench.restarted().start())) == []
+
+
 async def test_the_same_model_promoted_again_after_it_was_mended_is_taken_up(bench: Bench) -> None:
     bench.files.tampered = {"2"}
     await bench.agent.handle([promotion("1")])

@@ -105,6 +105,16 @@ async def test_one_anomaly_comes_with_its_window_and_every_receipt(http, parts: 
     assert (await http.get("/api/v1/anomalies/none", headers=READ)).status_code == 404
 
 
+async def test_an_anomaly_whose_judgement_began_anew_says_so_in_its_sentence(http: httpx.AsyncClient, parts, three):
+    evidence = msgspec.structs.replace(three[0].evidence, sentence={"en": "It was so. Closed.", "pt": "Era assim."})
+    closing = {"phase": Phase.CLEARED, "seq": 9, "begun_anew": True, "evidence": evidence}
+    await keep(parts, msgspec.structs.replace(three[0], **closing))
+    found = (await http.get("/api/v1/anomalies/a1", headers=READ)).json()
+    assert (found["phase"], found["begun_anew"], found["sentence"]["en"]) == ("cleared", True, "It was so. Closed.")
+    other = (await http.get("/api/v1/anomalies/a2", headers=READ)).json()
+    assert (other["begun_anew"], other["sentence"]) == (False, three[1].evidence.sentence)
+
+
 @pytest.mark.parametrize(
     "query",
     [{"cursor": "x"}, {"cursor": "9" * 30}, {"limit": 0}, {"limit": "many"}, {"phase": "x"}, {"from": "yesterday"}],

@@ -12,10 +12,19 @@ from broker.memory import MemoryBroker
 from cloud.api.ports import Parts
 from cloud.storage.backtests import BacktestRecord, BacktestStore
 from cloud.storage.database import Database
+from cloud.storage.machine_states import save_states
+from cloud.storage.model_refusals import add_refusal
 from cloud.storage.model_versions import LeftOut, ModelVersion, ModelVersionStore
 from cloud.storage.promotions import PromotionStore
 from contract.codec import decode_events
-from contract.events import ModelPromotedEvent, ModelRole
+from contract.events import (
+    MachineState,
+    MachineStateEvent,
+    Maturity,
+    ModelPromotedEvent,
+    ModelRefusedEvent,
+    ModelRole,
+)
 from contract.topics import ModelTopic
 from ronda.client import RondaClient
 from tests.api.conftest import bearer
@@ -68,6 +77,30 @@ async def test_models_are_shown_with_where_they_come_from(http: httpx.AsyncClien
     assert [each["version"] for each in in_question] == ["3", "2"]
     elsewhere = await http.get("/api/v1/models", params={"site": "plant-2"}, headers=bearer("data:read"))
     assert elsewhere.json() == {"items": []}
+
+
+async def test_a_page_says_which_model_really_judges_and_which_was_not_put_to_use(
+    http: httpx.AsyncClient, parts: Parts, database: Database
+) -> None:
+    await three_models(parts)
+    first, second = (model(version).promotion(1).event.model for version in ("1", "2"))
+    state = MachineStateEvent(
+        site=SITE, device=DEVICE, state=MachineState.RUNNING, maturity=Maturity.READY, measured_at_ms=1, at_ms=2,
+        model=first,
+    )  # fmt: skip
+    refusal = ModelRefusedEvent(site=SITE, device=DEVICE, model=second, in_use=first, why="it was changed", at_ms=5)
+    async with database.begin() as connection:
+        await save_states(connection, [state])
+        await add_refusal(connection, refusal)
+    shown = (await http.get(MODELS, headers=bearer("data:read"))).json()["items"]
+    assert [(each["version"], each["judges"]) for each in shown] == [("3", False), ("2", False), ("1", True)]
+    told = {"why": "it was changed", "in_use": "1", "at_ms": 5, "at": "1970-01-01T00:00:00.005Z"}
+    assert [each["refused"] for each in shown] == [None, told, None]
+    in_question = (await http.get("/api/v1/models", headers=bearer("data:read"))).json()["items"]
+    assert [(each["version"], each["judges"], each["refused"] == told) for each in in_question] == [
+        ("3", False, False),
+        ("2", False, True),
+    ]
 
 
 async def test_precision_is_counted_per_model(ronda: RondaClient, parts: Parts) -> None:

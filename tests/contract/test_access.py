@@ -31,4 +31,4 @@ def test_a_gateway_speaks_for_the_devices_of_its_site() -> None:
     rights = gateway_rights("plant-1")
     assert rights.name == "gateway/plant-1"
     assert list(rights.writes) == ["ronda/v1/plant-1/+/telemetry", "ronda/v1/plant-1/+/status"]
-    assert list(rights.reads) == ["ronda/v1/plant-1/+/stored"]
+    assert list(rights.reads) == ["ronda/v1/plant-1/+/stored", "ronda-chain/v1/model/plant-1/+/#"]

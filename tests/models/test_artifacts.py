@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud.models.artifacts import ArtifactError, Artifacts
+from cloud.models.artifacts import ArtifactError, Artifacts, OutdatedModelError
 from contract.errors import TransientError
 from detection.fit import fit
 from detection.model import sha256
@@ -69,6 +69,15 @@ def test_bytes_with_the_right_checksum_that_are_no_model_are_refused(tmp_path: P
     file.write_bytes(b"{}")
     with pytest.raises(ArtifactError, match="cannot be used: not a model"):
         Artifacts().load(str(file), sha256(b"{}"))
+
+
+def test_a_model_of_an_earlier_format_is_told_from_one_that_is_no_model(tmp_path: Path) -> None:
+    file = tmp_path / "model.json"
+    for payload, is_outdated in ((b'{"format":1}', True), (b'{"format":99}', False), (b'{"format":"1"}', False)):
+        file.write_bytes(payload)
+        with pytest.raises(ArtifactError, match="cannot be used") as refused:
+            Artifacts().load(str(file), sha256(payload))
+        assert isinstance(refused.value, OutdatedModelError) is is_outdated
 
 
 def test_a_missing_file_and_an_unknown_kind_of_address_are_refused_in_words(tmp_path: Path) -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cloud.models.backtest import DAY_MS, Comparison, Decision, Reason, Replay, compare, verdict_on
+from cloud.models.backtest import (
+    DAY_MS,
+    Comparison,
+    Decision,
+    Reason,
+    Replay,
+    compare,
+    on_an_unwatched_machine,
+    verdict_on,
+)
 from cloud.models.trial import periods_to_try
 from cloud.storage.backtests import PastAlarm
 from cloud.storage.verdicts import Episode, Judgement
@@ -64,15 +73,41 @@ def test_limits_and_sensors_are_no_models_alarms() -> None:
     assert compare([], [], [raised(10, 20, kind="limit")]).vanished == []
 
 
+@pytest.mark.parametrize(
+    ("champion", "candidate", "alone"),
+    [
+        ([], [(10, 40)], 30),
+        ([(10, 20)], [(10, 40)], 20),
+        ([(10, 20), (15, 30)], [(5, 12), (11, 40)], 15),
+        ([(10, 20)], [(12, 18)], 0),
+        ([(10, None)], [(5, 40)], 5),
+        ([(10, 20)], [(50, None)], 10),
+        ([], [(50, None)], 10),
+        ([], [], 0),
+    ],
+)
+def test_the_time_that_only_the_candidate_is_in_alarm_is_counted_once(
+    champion: list[tuple[int, int | None]], candidate: list[tuple[int, int | None]], alone: int
+) -> None:
+    found = compare([alarm(*each) for each in champion], [alarm(*each) for each in candidate], [], until_ms=60 * MINUTE)
+    assert found.alone_ms == alone * MINUTE
+
+
+def test_what_was_really_raised_is_no_time_of_the_candidates_own() -> None:
+    assert compare([], [alarm(10, 40)], [raised(10, 30)]).alone_ms == 10 * MINUTE
+    assert compare([alarm(0, 5)], [alarm(10, None)], []).alone_ms == 0
+
+
 def decided(found: Comparison, *, days: float = 1.0, exceedance: float | None = 0.0, first: bool = False) -> Decision:
     return verdict_on(found, replayed_ms=int(days * DAY_MS), exceedance=exceedance, first=first)
 
 
-def changes(appeared: int = 0, vanished: list[str | None] | None = None) -> Comparison:
+def changes(appeared: int = 0, vanished: list[str | None] | None = None, alone_min: float = 0.0) -> Comparison:
     return Comparison(
         appeared=[alarm(n, n) for n in range(appeared)],
         vanished=[alarm(n, n, verdict) for n, verdict in enumerate(vanished or [])],
         kept=0,
+        alone_ms=int(alone_min * MINUTE),
     )
 
 
@@ -92,6 +127,17 @@ def changes(appeared: int = 0, vanished: list[str | None] | None = None) -> Comp
         (changes(appeared=1), {"days": 0.01}, True, Reason.WITHIN_BOUNDS),
         (changes(appeared=2), {}, False, Reason.NEW_ALARMS),
         (changes(appeared=2), {"days": 2.0}, True, Reason.WITHIN_BOUNDS),
+        (changes(alone_min=72), {}, True, Reason.WITHIN_BOUNDS),
+        (changes(appeared=1, alone_min=72.1), {}, False, Reason.TIME_IN_ALARM),
+        (changes(alone_min=72.1), {"days": 2.0}, True, Reason.WITHIN_BOUNDS),
+        (changes(appeared=1, alone_min=15), {"days": 0.02}, True, Reason.WITHIN_BOUNDS),
+        (changes(appeared=1, alone_min=15.1), {"days": 0.02}, False, Reason.TIME_IN_ALARM),
+        (changes(alone_min=720), {"first": True}, True, Reason.FIRST),
+        (changes(vanished=[None, None, None, "false", "planned"]), {}, True, Reason.WITHIN_BOUNDS),
+        (changes(vanished=[None] * 4), {}, False, Reason.UNJUDGED_VANISH),
+        (changes(vanished=[None] * 4), {"days": 0.1}, False, Reason.UNJUDGED_VANISH),
+        (changes(vanished=[None] * 6), {"days": 2.0}, True, Reason.WITHIN_BOUNDS),
+        (changes(vanished=[None] * 9), {"first": True}, True, Reason.FIRST),
     ],
 )
 def test_a_candidate_comes_into_force_within_bounds(
@@ -100,6 +146,15 @@ def test_a_candidate_comes_into_force_within_bounds(
     decision = decided(found, **how)  # type: ignore[arg-type]  # the row says which of them
     assert (decision.promote, decision.reason) == (promote, reason)
     assert decision.detail
+    assert decision.ask == (reason is Reason.UNJUDGED_VANISH)
+
+
+def test_where_nobody_can_read_the_model_in_force_any_candidate_is_better() -> None:
+    refused = decided(changes(vanished=["true"]))
+    unwatched = on_an_unwatched_machine(refused)
+    assert (unwatched.promote, unwatched.reason) == (True, Reason.UNWATCHED)
+    assert refused.detail in unwatched.detail
+    assert on_an_unwatched_machine(decided(changes())) == decided(changes())
 
 
 def test_the_last_day_and_the_time_around_confirmed_alarms_are_tried() -> None:

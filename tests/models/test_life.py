@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import mlflow
+import msgspec
 import pytest
 
 from cloud.models.championship import RefusedModelError, UnknownModelError
@@ -16,6 +17,7 @@ from cloud.storage.database import Database
 from cloud.storage.model_versions import ModelVersion, Status
 from cloud.storage.verdicts import Judgement
 from contract.events import ModelRole
+from detection.model import sha256
 from tests.models.plant import SITE, Plant
 from tests.support.machines import DEVIATIONS, START_MS, healthy
 
@@ -206,3 +208,46 @@ async def test_a_champion_that_nobody_can_read_any_more_is_tried_against_what_wa
     assert trial is not None
     assert trial.decision == "refuse"
     assert trial.from_ms == START_MS
+
+
+@pytest.mark.parametrize("automatic", [True, False])
+async def test_after_an_upgrade_the_first_model_that_can_be_read_comes_into_force_whatever_its_trial_says(
+    database: Database, registry: Registry, *, automatic: bool
+) -> None:
+    plant = Plant(database, registry, f"upgraded-{automatic}", automatic=automatic)
+    await plant.store(healthy(1800))
+    first = await plant.first_model(900)
+    outdated = b'{"format":1}'
+    Path(unquote(urlsplit(first.artifact_uri).path)).write_bytes(outdated)
+    promoted = msgspec.structs.replace(first.promotion(START_MS), sha256=sha256(outdated))
+    await plant.promotions.promote(promoted)
+    candidate = await plant.school.teach(SITE, plant.device, Past(least=1800))
+    await plant.judged(await plant.raised(1000, 1010), Judgement.TRUE)
+    trial, promotion = await plant.jury.settle(candidate)
+    assert trial is not None
+    assert trial.decision == "promote"
+    assert trial.reason.startswith("unwatched: the model in force is of an earlier program")
+    assert "confirmed_alarm_vanishes" in trial.reason
+    assert promotion is not None
+    assert await plant.in_force() == "2"
+
+
+async def test_what_would_silence_many_alarms_that_nobody_judged_waits_for_a_person(
+    database: Database, registry: Registry
+) -> None:
+    plant = Plant(database, registry, "silencing")
+    _, candidate = await two_models(plant)
+    raised = [await plant.raised(950 + 30 * number, 955 + 30 * number) for number in range(4)]
+    trial, promotion = await plant.jury.settle(candidate)
+    assert trial is not None
+    assert (trial.decision, promotion) == ("wait", None)
+    assert trial.reason.startswith("unjudged_alarms_vanish: 4 alarms that nobody judged")
+    assert await status(plant, "2") is Status.CANDIDATE
+    [challenger] = await plant.versions.challengers()
+    assert challenger.model.version == "2"
+    for event in raised:
+        await plant.judged(event, Judgement.FALSE)
+    again, promotion = await plant.jury.settle(candidate)
+    assert again is not None
+    assert again.decision == "promote"
+    assert await plant.in_force() == "2"

@@ -62,6 +62,15 @@ def test_the_mail_says_which_is_not_used_why_what_judges_instead_and_what_to_do(
     assert mail["Message-ID"] == compose(notice(refused()), "a@b.example", [])["Message-ID"]
 
 
+def test_where_a_sound_copy_goes_on_the_mail_says_what_was_changed_and_that_the_version_judges() -> None:
+    damaged = refused(in_use="4")
+    mail = compose(notice(damaged), "a@b.example", [])
+    assert mail["Subject"] == "◆ Warning: pump-07, what is kept of model version 4 was changed or damaged"
+    assert "A sound copy of version 4 goes on judging" in mail.get_content()
+    assert "Uma cópia íntegra da versão 4 continua avaliando" in compose(notice(damaged, "pt"), "a@b", []).get_content()
+    assert "is not used" not in mail.get_content()
+
+
 def test_without_a_model_in_use_the_mail_says_what_happens_meanwhile() -> None:
     assert (
         "where there is none, its readings are stored and judged later"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -12,6 +13,8 @@ from cloud.storage.backtests import BacktestRecord, PastAlarm
 from cloud.storage.model_versions import LeftOut, ModelVersion, Status
 from cloud.storage.shadow_scores import ShadowScore
 from cloud.storage.verdicts import Precision
+from contract.events import ModelRefusedEvent
+from ronda.ask import remark_on
 from ronda.cli import app
 from ronda.installation import InstallationError
 from ronda.training.lineage import Lineage, lines
@@ -71,6 +74,31 @@ def test_a_lineage_goes_from_the_model_over_its_run_to_its_data() -> None:
         assert fact in said
 
 
+def lineage(**changes: Any) -> str:
+    return "\n".join(lines(Lineage(model=MODEL, precision=Precision(), backtest=None, shadow=[], **changes)))
+
+
+def test_a_lineage_says_which_version_really_judges() -> None:
+    this = MODEL.promotion(1).event.model
+    other = msgspec.structs.replace(this, version="1", sha256="1" * 64)
+    assert "judging    this version judges the machine now" in lineage(judging=this)
+    assert "judging    version 1 judges the machine now, although this one is in force" in lineage(judging=other)
+    assert "judging    no version judges this machine now" in lineage()
+    assert "refused" not in lineage(judging=this)
+
+
+def test_a_lineage_says_that_the_model_was_refused_and_what_went_on() -> None:
+    this = MODEL.promotion(1).event.model
+    other = msgspec.structs.replace(this, version="1", sha256="1" * 64)
+    for in_use, went_on in (
+        (other, "version 1 went on"), (this, "a sound copy of it went on"), (None, "no other version was in use")
+    ):  # fmt: skip
+        refusal = ModelRefusedEvent(
+            site="plant-1", device="pump-01", model=this, in_use=in_use, why="it was changed", at_ms=AT_MS
+        )
+        assert f"refused    2025-11-22 08:26:40 UTC: it was changed; {went_on}" in lineage(refusal=refusal)
+
+
 def test_what_became_of_a_training_is_one_line() -> None:
     assert told_of_training(MODEL, None, MODEL.promotion(1)).endswith("is champion, run run-2")
     assert "is refused by its back-test: confirmed_alarm" in told_of_training(MODEL, trial(), None)
@@ -86,6 +114,12 @@ def test_precision_is_told_once_somebody_judged() -> None:
 def test_a_lineage_says_so_while_nobody_judged() -> None:
     said = "\n".join(lines(Lineage(model=MODEL, precision=Precision(planned=3), backtest=None, shadow=[])))
     assert "precision  no alarm of this version was judged true or false yet, 3 were planned work" in said
+
+
+def test_a_cause_may_be_a_name_of_ones_own_and_a_slip_of_the_finger_is_remarked_on() -> None:
+    assert remark_on("bearing_wear") == ""
+    assert remark_on("clogged_filter") == "clogged_filter is a name of your own, and is learned as such"
+    assert remark_on("baering_wear").endswith("if you meant bearing_wear, give the verdict again")
 
 
 def test_moments_are_utc_unless_they_say_otherwise() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cloud.agents.detection_ports import EarlierFormatError
 from cloud.agents.fault_names import ClassifierRef
 from cloud.models.artifacts import ArtifactError, Artifacts
 from contract.errors import TransientError
@@ -80,6 +81,19 @@ async def test_a_copy_does_not_hide_that_the_artifact_was_changed(tmp_path: Path
         await files.load(PROMOTED)
 
 
+async def test_the_copy_stands_for_an_artifact_that_was_changed_if_it_is_what_was_promoted(tmp_path: Path) -> None:
+    keeper = Keeper(PAYLOAD)
+    files = ModelFiles(keeper, tmp_path)
+    assert await files.own_copy(PROMOTED) is None
+    await files.load(PROMOTED)
+    keeper.payload = b"changed"
+    assert await files.own_copy(PROMOTED) == MODEL
+    (copy,) = tmp_path.iterdir()
+    copy.write_bytes(PAYLOAD.replace(b"2.5", b"9.5"))
+    assert await files.own_copy(PROMOTED) is None
+    assert await ModelFiles(keeper).own_copy(PROMOTED) is None
+
+
 async def test_without_a_place_for_copies_it_works_as_well(tmp_path: Path) -> None:
     keeper = Keeper(PAYLOAD)
     assert isinstance(await ModelFiles(keeper).load(PROMOTED), Model)
@@ -89,6 +103,24 @@ async def test_without_a_place_for_copies_it_works_as_well(tmp_path: Path) -> No
     unwritable = tmp_path / "file"
     unwritable.write_text("in the way")
     assert await ModelFiles(Keeper(PAYLOAD), unwritable / "below").load(PROMOTED) == MODEL
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_outdated"),
+    [
+        (PAYLOAD.replace(b'"format":2', b'"format":1'), True),
+        (b'{"format":1}', True),
+        (PAYLOAD.replace(b'"format":2', b'"format":3'), False),
+        (PAYLOAD.replace(b'"rows":900', b'"rows":0'), False),
+        (b"{}", False),
+    ],
+)
+async def test_a_model_of_an_earlier_format_is_told_from_one_that_is_no_model(
+    payload: bytes, is_outdated: bool
+) -> None:
+    model = msgspec.structs.replace(PROMOTED.model, sha256=sha256(payload))
+    with pytest.raises(EarlierFormatError if is_outdated else ArtifactError, match="cannot be used"):
+        await ModelFiles(Keeper(payload)).load(msgspec.structs.replace(PROMOTED, model=model))
 
 
 async def test_what_is_no_classifier_is_refused() -> None:

@@ -176,6 +176,34 @@ def test_a_clock_that_was_never_set_still_counts(tmp_path: Path) -> None:
     assert recording.times[:2].tolist() == [0, 1000]
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "step"),
+    [
+        ("timestamp", FIRST_MS // 1000, 1),
+        ("ts", FIRST_MS, 1000),
+        ("when", FIRST_MS, 1000),
+        ("time_s", 0, 1),
+        ("ms", 0, 1000),
+    ],
+)
+def test_numbers_that_tell_the_time_are_told_as_such_though_the_rows_were_shuffled(
+    tmp_path: Path, name: str, first: int, step: int
+) -> None:
+    order = np.random.default_rng(3).permutation(300)
+    lines = [f"{first + step * i},{i / 1000},{i % 5}" for i in order]
+    recording = read(tmp_path, "\n".join([f"{name},a,b", *lines]))
+    assert recording.metrics == ["a", "b"]
+    assert set(np.diff(recording.times)) == {1000}
+    assert recording.values[:3, 0].tolist() == [0.0, 0.001, 0.002]
+    assert "They were sorted by time" in notes(recording)
+
+
+@pytest.mark.parametrize("name", ["time", "t", "elapsed"])
+def test_a_sensor_with_the_name_of_a_time_stays_a_sensor(tmp_path: Path, name: str) -> None:
+    lines = [f"{(17 * i) % 83},{i % 5}" for i in range(300)]
+    assert read(tmp_path, "\n".join([f"{name},b", *lines])).metrics == [name, "b"]
+
+
 def test_times_in_the_future_are_remarked_on(tmp_path: Path) -> None:
     recording = read(tmp_path, table("time,a,b", 300, "2071-03-01 00:{m}:{s},{a},{b}"))
     assert "lie in the future" in notes(recording)

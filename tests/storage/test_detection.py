@@ -23,6 +23,7 @@ from contract.events import (
     ModelRef,
     ModelRefusedEvent,
     NotificationSentEvent,
+    Phase,
 )
 from ronda.memory import DetectorMemory
 from tests.support.anomalies import anomaly
@@ -74,7 +75,7 @@ async def test_everything_found_is_kept_at_once(memory: DetectorMemory, database
     assert await memory.snapshot(SITE, DEVICE) == snapshot
     assert await MachineStateStore(database).get(SITE, DEVICE) == RUNNING
     assert await InputDriftStore(database).newest(SITE, DEVICE) == [hour(10)]
-    assert await ModelRefusalStore(database).of(SITE, DEVICE) == [REFUSED]
+    assert await ModelRefusalStore(database).newest(SITE, DEVICE) == {(SITE, DEVICE, "3"): REFUSED}
     (score,) = await ShadowScoreStore(database).of(SITE, DEVICE, "4")
     assert msgspec.structs.asdict(score) == msgspec.structs.asdict(TALLY)
     waiting = await memory.unpublished()
@@ -86,6 +87,28 @@ async def test_everything_found_is_kept_at_once(memory: DetectorMemory, database
 async def test_the_same_refusal_again_is_not_new(memory: DetectorMemory) -> None:
     assert await memory.keep(Kept(refusals=[REFUSED])) == [REFUSED.id]
     assert await memory.keep(Kept(refusals=[msgspec.structs.replace(REFUSED, at_ms=99)])) == []
+
+
+async def test_of_each_version_the_last_refusal_is_told(memory: DetectorMemory, database: Database) -> None:
+    again = msgspec.structs.replace(REFUSED, why="it was changed again", at_ms=6)
+    earlier = msgspec.structs.replace(REFUSED, model=msgspec.structs.replace(MODEL, version="2"))
+    elsewhere = msgspec.structs.replace(REFUSED, site="plant-2")
+    await memory.keep(Kept(refusals=[again, REFUSED, earlier, elsewhere]))
+    store = ModelRefusalStore(database)
+    assert await store.newest(SITE, DEVICE) == {(SITE, DEVICE, "3"): again, (SITE, DEVICE, "2"): earlier}
+    assert await store.newest(SITE) == await store.newest(SITE, DEVICE)
+    assert len(await store.newest()) == 3
+    assert await store.newest(SITE, "pump-08") == {}
+
+
+async def test_what_is_open_is_told_as_it_stands_and_no_more_once_it_is_closed(memory: DetectorMemory) -> None:
+    raised = anomaly()
+    worse = msgspec.structs.replace(raised, phase=Phase.UPDATED, seq=raised.seq + 1, score=9.0)
+    later = msgspec.structs.replace(raised, anomaly_id="f" * 32)
+    await memory.keep(Kept(anomalies=[raised, worse, later, msgspec.structs.replace(later, site="plant-2")]))
+    assert await memory.open_anomalies(SITE, DEVICE) == [worse, later]
+    await memory.keep(Kept(anomalies=[msgspec.structs.replace(worse, phase=Phase.CLEARED, begun_anew=True)]))
+    assert await memory.open_anomalies(SITE, DEVICE) == [later]
 
 
 async def test_of_a_machine_the_last_state_is_kept(memory: DetectorMemory, database: Database) -> None:

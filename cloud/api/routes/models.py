@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -11,9 +11,11 @@ from fastapi import APIRouter, Request, Response
 from cloud.api.answers import answer
 from cloud.api.body import command, read_command
 from cloud.api.dependencies import Promoter, Reader, services_of
-from cloud.api.model_views import ModelPage, in_force, model_view
+from cloud.api.model_views import ModelPage, ModelVersionView, in_force, model_view
+from cloud.api.ports import Parts
 from cloud.api.problems import Problem, not_found
 from cloud.models.championship import RefusedModelError, UnknownModelError
+from cloud.storage.model_versions import ModelVersion
 from cloud.storage.promotions import Promotion
 from cloud.storage.verdicts import Precision
 from contract.names import check_device, check_site
@@ -48,14 +50,7 @@ async def models(request: Request, _: Reader, site: str | None = None) -> Respon
     """The models in force and those that wait for somebody's decision, with how often their alarms were right."""
     parts = services_of(request).parts
     at_site = None if site is None else check_site(site)
-    found, precisions = await parts.model_versions.in_question(at_site), await parts.verdicts.precision(at_site)
-    return answer(
-        ModelPage(
-            items=[
-                model_view(each, precisions.get((each.site, each.device, each.version), Precision())) for each in found
-            ]
-        )
-    )
+    return await _page(parts, await parts.model_versions.in_question(at_site), at_site)
 
 
 @router.get("/devices/{site}/{device}/models")
@@ -63,10 +58,7 @@ async def models_of(request: Request, site: str, device: str, _: Reader) -> Resp
     """All models of a machine, newest first, whatever became of them."""
     parts = services_of(request).parts
     where = check_site(site), check_device(device)
-    found, precisions = await parts.model_versions.history(*where), await parts.verdicts.precision(*where)
-    return answer(
-        ModelPage(items=[model_view(each, precisions.get((*where, each.version), Precision())) for each in found])
-    )
+    return await _page(parts, await parts.model_versions.history(*where), *where)
 
 
 @router.post("/devices/{site}/{device}/models/rollback", openapi_extra=_TO)
@@ -90,6 +82,20 @@ async def promote(request: Request, site: str, device: str, version: str, caller
     done = await _done(championship.promote(check_site(site), check_device(device), version, force=asked.force))
     _note("model.promoted_by_hand", done, caller.subject)
     return answer(in_force(done))
+
+
+async def _page(
+    parts: Parts, found: Sequence[ModelVersion], site: str | None = None, device: str | None = None
+) -> Response:
+    precisions = await parts.verdicts.precision(site, device)
+    machines, refusals = await parts.lookups.machine_states(), await parts.lookups.model_refusals(site, device)
+
+    def view(model: ModelVersion) -> ModelVersionView:
+        this, machine = (model.site, model.device, model.version), machines.get((model.site, model.device))
+        judging = None if machine is None else machine.model
+        return model_view(model, precisions.get(this, Precision()), judging, refusals.get(this))
+
+    return answer(ModelPage(items=[view(each) for each in found]))
 
 
 async def _done(work: Awaitable[Promotion]) -> Promotion:
