@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import difflib
+import sys
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from contract.names import split_address
+from detection.faults import Fault
 from ronda.client import RondaClient
 from ronda.installation import Installation, with_settings
 from ronda.settings import load_settings
@@ -39,15 +42,26 @@ async def print_trace(data: Path, correlation_id: str) -> None:
         print("  not traced: times are those of the stored rows and events")
 
 
-async def print_ledger(data: Path) -> None:
-    """One line a device."""
+async def print_ledger(data: Path, address: str | None, *, as_json: bool, fail_on_lost: bool) -> None:
+    """One line a device. Exits with 1 where something is known to be lost, if that is asked for."""
+    site, device = (None, None) if address is None else split_address(address)
     async with as_admin(data) as client:
-        rows = (await client.ledger())["items"]
+        rows = (await client.ledger(site=site, device=device))["items"]
+    print(msgspec.json.encode({"items": rows}).decode() if as_json else "\n".join(ledger_lines(rows)))
+    if fail_on_lost and any(row["lost"] for row in rows):
+        sys.exit(1)
+
+
+def ledger_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A table; what a device that does not count lost before us is unknown, never 0."""
     columns = ("sent", "stored", "rejected", "pending", "lost")
-    print(f"{'device':<24}" + "".join(f"{column:>12}" for column in columns))
+    lines = [f"{'device':<24}" + "".join(f"{column:>12}" for column in columns)]
     for row in rows:
         name = f"{row['site']}/{row['device']}"
-        print(f"{name:<24}" + "".join(f"{_count(row[column]):>12}" for column in columns))
+        lines.append(f"{name:<24}" + "".join(f"{_count(row[column]):>12}" for column in columns))
+    if loose := sum(row["unnumbered"] for row in rows if row["counted"] == "device"):
+        lines.append(f"and {loose:,} refused messages in which no reading could be told apart: ronda quarantine list")
+    return lines
 
 
 async def add_device(data: Path, address: str, *, as_json: bool) -> None:
@@ -90,12 +104,23 @@ async def give_verdict(data: Path, anomaly_id: str, says: str, cause: str | None
             print(f"{anomaly_id}: not judged")
             return
         given = await client.give_verdict(anomaly_id, says, cause=cause, comment=comment)
+    if cause is not None and (remark := remark_on(cause)):
+        print(remark)
     precision = given["precision"]
     print(f"{anomaly_id}: {given['verdict']['verdict']}" + (f", {cause}" if cause else ""))
     print(
         f"version {given['verdict']['model_version']} of {given['site']}/{given['device']}: "
         f"{precision['true']} of {precision['true'] + precision['false']} judged alarms were right"
     )
+
+
+def remark_on(cause: str) -> str:
+    """What to say of a fault that Ronda has no rule for: plants have faults of their own, and fingers slip."""
+    if cause in set(Fault):
+        return ""
+    meant = difflib.get_close_matches(cause, list(Fault), n=1)
+    question = f"; if you meant {meant[0]}, give the verdict again" if meant else ""
+    return f"{cause} is a name of your own, and is learned as such{question}"
 
 
 def _count(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from contract.errors import RondaError, TransientError
-from ronda.commands import devices, keeping, limits, looking, models, preparing, running, trying
+from ronda.commands import devices, keeping, limits, looking, models, preparing, quarantine, running, trying
 
 # What failed only because something else is away: EX_TEMPFAIL of sysexits.h, which schedulers know.
 TRY_LATER = os.EX_TEMPFAIL
@@ -34,6 +34,7 @@ for part in (running, looking, keeping, limits, models, trying):
     app.add_typer(part.app)
 app.add_typer(devices.app, name="device")
 app.add_typer(models.model, name="model")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(preparing.app, name="prepare")
 
 

@@ -265,6 +265,49 @@ class RondaClient:
         """
         return await self._ask("GET", "/ledger", {"site": site, "device": device})
 
+    async def quarantine(
+        self,
+        *,
+        site: str | None = None,
+        device: str | None = None,
+        stage: str | None = None,
+        reason: str | None = None,
+        state: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Json:
+        """`{items: [entry…], next, totals: {entries, waiting, bytes, archived, archives}, causes: […]}`, newest first.
+
+        An entry: `{id, site, device, boot, seq, stage, reason, detail, topic, size, beginning, received_at_ms,
+        received_at, correlation_id, replayed_at, settled}`; `state` is `waiting` (the default), `settled` or `all`.
+        """
+        query = {"site": site, "device": device, "stage": stage, "reason": reason, "state": state}
+        return await self._ask("GET", "/quarantine", query | {"limit": limit, "cursor": cursor})
+
+    async def refusal(self, rejection_id: str) -> Json:
+        """One entry of it, with `payload: {size, shown, text, hex}`, `advice` and `replayable`."""
+        return await self._ask("GET", f"/quarantine/{_segment(rejection_id)}")
+
+    async def replay(self, **chosen: Any) -> Json:
+        """`{items: [{id, fate, readings, reason, detail}], next}`: what became of each, oldest first.
+
+        Chosen by `ids`, or by `site`, `device`, `stage`, `reason`, `before_ms`; `cursor` goes on where `next` says.
+        """
+        return await self._ask("POST", "/quarantine/replay", body=msgspec.json.encode(chosen))
+
+    async def archive(self, **chosen: Any) -> Json:
+        """`{archived, archives: […]}`: moved out of the quarantine, chosen as for `replay`."""
+        return await self._ask("POST", "/quarantine/archive", body=msgspec.json.encode(chosen))
+
+    async def metrics(self, site: str, device: str) -> Json:
+        """`{items: [{name, unit, low, high}]}`; no bound where none is given."""
+        return await self._ask("GET", f"/devices/{_segment(site)}/{_segment(device)}/metrics")
+
+    async def change_metrics(self, site: str, device: str, changes: Iterable[Mapping[str, Any]]) -> Json:
+        """The same, after these have another unit or range: each `{name}` with what is to be otherwise."""
+        body = msgspec.json.encode([dict(change) for change in changes])
+        return await self._ask("PATCH", f"/devices/{_segment(site)}/{_segment(device)}/metrics", body=body)
+
     async def mails(self, limit: int | None = None) -> Json:
         """`{items: [mail…], local}`, newest first; `local` is False where mails go to somebody else's server.
 

@@ -74,6 +74,7 @@ class Installation:
         self.emulator = self.root / "emulator"
         self.fleet = self.emulator / "fleet.json"
         self.mlflow = self.root / "mlflow"
+        self.quarantine = self.root / "quarantine"
         self._secrets = self.root / "secrets.json"
         self._runtime = self.root / "run.json"
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from cloud.agents.agent import Agent, Input
 from cloud.agents.tracing import hops
+from contract.errors import Reason
 from contract.events import Event, ReadingRejectedEvent, SensorReadingIngestedEvent, ValidatedDataEvent
 from contract.identity import UNCOUNTED_BOOT
 from contract.plausibility import Fault, Metric, fault, time_fault
@@ -14,6 +15,11 @@ from contract.telemetry import encode
 from contract.topics import Channel, DeviceTopic
 
 Limits = Mapping[str, Metric]
+
+# A person widens a range because readings are refused: looked for when one is, at most once a second and device. One
+# that is narrowed can wait a little; a thousand devices ask 17 times a second.
+_ASKED_AGAIN_MS = 1000
+_BELIEVED_MS = 60_000
 
 
 class Devices(Protocol):
@@ -36,7 +42,7 @@ class ValidationAgent(Agent):
     def __init__(self, devices: Devices, clock_ms: Callable[[], float]) -> None:
         self._devices = devices
         self._clock_ms = clock_ms
-        self._limits: dict[tuple[str, str], Limits] = {}
+        self._limits: dict[tuple[str, str], tuple[int, Limits]] = {}
 
     async def handle(self, batch: Sequence[Input]) -> Sequence[Event]:
         """Split each block into what can be true and what cannot."""
@@ -44,23 +50,32 @@ class ValidationAgent(Agent):
         out: list[Event] = []
         for block in batch:
             if isinstance(block, SensorReadingIngestedEvent):
-                limits = await self._limits_for(block, now_ms)
-                out.extend(validate(block, limits, now_ms))
+                out.extend(await self._judged(block, now_ms))
         validated = [event for event in out if isinstance(event, ValidatedDataEvent)]
         return [*out, *hops(validated, self.name, "validated", self._clock_ms())]
 
-    async def _limits_for(self, block: SensorReadingIngestedEvent, now_ms: int) -> Limits | None:
+    async def _judged(self, block: SensorReadingIngestedEvent, now_ms: int) -> list[Event]:
+        limits = await self._limits_for(block, now_ms, _BELIEVED_MS)
+        judged = validate(block, limits, now_ms)
+        if any(isinstance(event, ReadingRejectedEvent) and event.reason is Reason.OUT_OF_RANGE for event in judged):
+            newer = await self._limits_for(block, now_ms, _ASKED_AGAIN_MS)
+            judged = judged if newer is limits else validate(block, newer, now_ms)
+        return judged
+
+    async def _limits_for(self, block: SensorReadingIngestedEvent, now_ms: int, believed_ms: int) -> Limits | None:
         """The device's limits; asked again when a metric is unknown, since it may have been registered meanwhile."""
         key = (block.site, block.device)
-        limits = self._limits.get(key)
-        if limits is None or not limits.keys() >= set(block.metrics):
-            metrics = await self._devices.metrics(*key)
-            if metrics is None and any(time_fault(at, now_ms) is None for at in block.measured_at_ms):
-                first = [Metric(name=name) for name in block.metrics]
-                metrics = await self._devices.register_metrics(*key, first)
-            if metrics is None:
-                return None
-            limits = self._limits[key] = {metric.name: metric for metric in metrics}
+        asked_ms, limits = self._limits.get(key, (0, None))
+        if limits is not None and limits.keys() >= set(block.metrics) and now_ms - asked_ms < believed_ms:
+            return limits
+        metrics = await self._devices.metrics(*key)
+        if metrics is None and any(time_fault(at, now_ms) is None for at in block.measured_at_ms):
+            first = [Metric(name=name) for name in block.metrics]
+            metrics = await self._devices.register_metrics(*key, first)
+        if metrics is None:
+            return None
+        limits = {metric.name: metric for metric in metrics}
+        self._limits[key] = now_ms, limits
         return limits
 
 

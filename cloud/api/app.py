@@ -34,6 +34,7 @@ from cloud.api.readiness import Readiness
 from cloud.api.recorder import Recorder
 from cloud.api.redis_link import RedisLink
 from cloud.api.registration import Registration
+from cloud.api.replaying import Replaying
 from cloud.api.routes import (
     anomalies,
     auth,
@@ -45,6 +46,8 @@ from cloud.api.routes import (
     limits,
     mails,
     models,
+    quarantine,
+    ranges,
     readings,
     simulate,
     stream,
@@ -66,6 +69,8 @@ _ROUTERS = (
     verdicts,
     devices,
     limits,
+    ranges,
+    quarantine,
     drift,
     models,
     simulate,
@@ -116,6 +121,7 @@ def _services(parts: Parts) -> Services:
     fleet = Fleet(parts.devices, parts.readings, parts.lookups, parts.promotions, parts.clock_ms)
     hub = Hub(parts.clock_ms, measures.dropped.inc)
     presence = Presence(hub.tell_agent)
+    arrivals = Arrivals(parts.lookups)
     return Services(
         parts=parts,
         tokens=tokens,
@@ -124,7 +130,8 @@ def _services(parts: Parts) -> Services:
         registration=registration,
         ingestion=Ingestion(parts.bus, registration, parts.clock_ms),
         idempotency=Idempotency(kept, Seal(auth.jwt_secret, auth.previous_secrets)),
-        arrivals=Arrivals(parts.lookups),
+        arrivals=arrivals,
+        replaying=Replaying(parts.quarantine, parts.devices, parts.lookups, arrivals, parts.bus, parts.clock_ms),
         fleet=fleet,
         history=History(parts),
         demonstration=Demonstration(

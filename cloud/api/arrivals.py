@@ -64,7 +64,7 @@ class _Expected:
         for key, (measured_at_ms, values) in stored.items():
             if (reading := ours.pop(key, None)) is None:
                 continue
-            if difference := _difference(reading, measured_at_ms, values):
+            if difference := difference_of(reading, measured_at_ms, values):
                 detail = f"{reading.id} is already stored with {difference}"
                 self.conflicting.append(Conflict(reading=reading, detail=detail))
 
@@ -129,7 +129,7 @@ class Arrivals:
                 expected.settle(address, await self._lookups.stored(*address, keys))
 
 
-def _difference(reading: Reading, measured_at_ms: int, values: Mapping[str, float]) -> str | None:
+def difference_of(reading: Reading, measured_at_ms: int, values: Mapping[str, float]) -> str | None:
     """The first thing that is stored otherwise, in the Historian's words; None for a repeat."""
     if measured_at_ms != reading.measured_at_ms:
         return f"measured at {measured_at_ms}, now {reading.measured_at_ms}"

@@ -16,10 +16,12 @@ from cloud.storage.anomalies import AnomalyRecord
 from cloud.storage.devices import DeviceRecord as Device
 from cloud.storage.model_versions import ModelVersion
 from cloud.storage.promotions import Promotion
-from cloud.storage.quarantine import Rejection
+from cloud.storage.quarantine import CauseOfRefusal, Place, Rejection, Totals, Wanted
+from cloud.storage.quarantine_archive import Archived
 from cloud.storage.reading_blocks import LastSeen, Ledger, ReadingBlock, ReadingRow
+from cloud.storage.resolution import Drawn
 from cloud.storage.verdicts import Precision, Verdict
-from contract.events import HopEvent, InputDriftedEvent, MachineStateEvent, NotificationSentEvent
+from contract.events import HopEvent, InputDriftedEvent, MachineStateEvent, ModelRefusedEvent, NotificationSentEvent
 from contract.plausibility import Metric
 from detection.limit import Limit
 
@@ -94,6 +96,9 @@ class Devices(Protocol):
     async def reinstate(self, site: str, device: str) -> bool:
         """Let a revoked one come back."""
 
+    async def change_metrics(self, site: str, device: str, changes: Sequence[Metric]) -> Sequence[Metric] | None:
+        """Put these in the place of those of the same names, or behind them; None when it is not registered."""
+
 
 class Readings(Protocol):
     """What was measured (`cloud.storage.readings.ReadingStore`)."""
@@ -102,6 +107,11 @@ class Readings(Protocol):
         self, site: str, device: str, *, from_ms: int | None = None, to_ms: int | None = None, limit: int
     ) -> ReadingBlock:
         """The newest `limit` of a span, oldest first."""
+
+    async def drawn(
+        self, site: str, device: str, *, from_ms: int | None, to_ms: int | None, points: int, most: int
+    ) -> Drawn:
+        """What a chart of so many points needs of a span, from at most `most` rows."""
 
     async def find(self, site: str, device: str, boot: str, seq: int) -> ReadingRow | None:
         """The one with this identity."""
@@ -145,6 +155,33 @@ class Quarantine(Protocol):
 
     async def by_correlation(self, correlation_id: str) -> Sequence[Rejection]:
         """Of a message with this id."""
+
+    async def page(self, wanted: Wanted, *, limit: int, behind: Place | None = None) -> Sequence[Rejection]:
+        """The newest of those wanted, payloads cut short."""
+
+    async def oldest(self, wanted: Wanted, *, limit: int, after: Place | None = None) -> Sequence[Rejection]:
+        """The oldest of those wanted, whole."""
+
+    async def get(self, rejection_id: str) -> Rejection | None:
+        """One, whole."""
+
+    async def causes(self, *, limit: int) -> Sequence[CauseOfRefusal]:
+        """Why most of what waits was refused."""
+
+    async def totals(self) -> Totals:
+        """How full it is."""
+
+    async def replayed(self, ids: Sequence[str], *, at_ms: int) -> None:
+        """These are about to go through the door again."""
+
+    async def refused_again(self, rejection_id: str, *, stage: str, reason: str, detail: str) -> None:
+        """It stays, with the new reason."""
+
+    async def settle(self, rejection: Rejection, *, at_ms: int) -> bool:
+        """All of it is accounted for elsewhere."""
+
+    async def archive(self, wanted: Wanted, *, now_ms: int) -> Archived:
+        """Move the oldest of those wanted, as many as one archive takes."""
 
 
 class Promotions(Protocol):
@@ -235,6 +272,11 @@ class Lookups(Protocol):
 
     async def machine_states(self) -> Mapping[Address, MachineStateEvent]:
         """How each machine is, of which something was said."""
+
+    async def model_refusals(
+        self, site: str | None = None, device: str | None = None
+    ) -> Mapping[tuple[str, str, str], ModelRefusedEvent]:
+        """Per site, device and version: the last time that the model was not put to use."""
 
     async def drifting(self) -> Mapping[Address, Sequence[str]]:
         """The channels of each machine that drifted in the last hour that was compared."""

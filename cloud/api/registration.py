@@ -119,10 +119,14 @@ class Registration:
         if not revoked:
             raise not_found(f"no device {site}/{device} is in service")
 
+    def forget(self, site: str, device: str) -> None:
+        """Ask the register anew: something about the machine changed."""
+        self._known.pop((site, device), None)
+
     async def _get(self, address: Address) -> Device | None:
         now_ms = self._clock_ms()
         at_ms, known = self._known.get(address, (0.0, None))
-        if known is not None and now_ms - at_ms < _BELIEVED_MS:
+        if known is not None and 0 <= now_ms - at_ms < _BELIEVED_MS:
             return known
         device = await self._devices.get(*address)
         # One without metrics is about to get them.

@@ -18,9 +18,11 @@ from cloud.api.limiting import LimitPage
 from cloud.api.model_views import InForce, Judged, ModelPage
 from cloud.api.paging import ReadingPage
 from cloud.api.problems import MEDIA_TYPE
+from cloud.api.quarantine_views import ArchivedView, EntryDetail, EntryPage, ReplayPage
 from cloud.api.readiness import Ready
 from cloud.api.recorder import PROBES
 from cloud.api.routes.drift import DriftPage
+from cloud.api.routes.ranges import MetricPage
 from cloud.api.story import Story
 from cloud.api.views import AnomalyDetail
 from cloud.storage.reading_blocks import Ledger
@@ -70,6 +72,12 @@ _ANSWERS: dict[tuple[str, str, str], tuple[type, ...]] = {
     ("/api/v1/devices", "get", "200"): (Devices,),
     ("/api/v1/devices/{site}/{device}/drift", "get", "200"): (DriftPage,),
     ("/api/v1/ledger", "get", "200"): (Accounts,),
+    ("/api/v1/devices/{site}/{device}/metrics", "get", "200"): (MetricPage,),
+    ("/api/v1/devices/{site}/{device}/metrics", "patch", "200"): (MetricPage,),
+    ("/api/v1/quarantine", "get", "200"): (EntryPage,),
+    ("/api/v1/quarantine/{rejection_id}", "get", "200"): (EntryDetail,),
+    ("/api/v1/quarantine/replay", "post", "200"): (ReplayPage,),
+    ("/api/v1/quarantine/archive", "post", "200"): (ArchivedView,),
     ("/api/v1/devices/{site}/{device}/limits", "get", "200"): (LimitPage,),
     ("/api/v1/devices/{site}/{device}/limits", "put", "200"): (LimitPage,),
     ("/api/v1/anomalies/{anomaly_id}/verdict", "post", "200"): (Judged,),

@@ -20,6 +20,7 @@ from cloud.api.presence import Presence
 from cloud.api.readiness import Readiness
 from cloud.api.redis_link import RedisLink
 from cloud.api.registration import Registration
+from cloud.api.replaying import Replaying
 from cloud.api.stream import Hub
 
 
@@ -35,6 +36,7 @@ class Services:
     ingestion: Ingestion
     idempotency: Idempotency
     arrivals: Arrivals
+    replaying: Replaying
     fleet: Fleet
     history: History
     demonstration: Demonstration

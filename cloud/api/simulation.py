@@ -114,7 +114,7 @@ def _last_use_ms(machine: DemoMachine) -> int:
 def _asked_lately(machine: DemoMachine, now_ms: float) -> bool:
     if machine.asked_at_ms is None or machine.asked_at_ms < _last_use_ms(machine):
         return False
-    return now_ms - machine.asked_at_ms < PREPARED_WITHIN_MS
+    return 0 <= now_ms - machine.asked_at_ms < PREPARED_WITHIN_MS
 
 
 def _longest_rest(machine: DemoMachine) -> tuple[int, NaturalKey]:

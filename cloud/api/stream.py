@@ -122,7 +122,7 @@ class Hub:
 
     def _is_due(self, device: tuple[str, str]) -> bool:
         now_ms = self._clock_ms()
-        if now_ms - self._reading_told_ms.get(device, 0) < READING_INTERVAL_MS:
+        if 0 <= now_ms - self._reading_told_ms.get(device, 0) < READING_INTERVAL_MS:
             return False
         self._reading_told_ms[device] = now_ms
         return True

@@ -94,6 +94,19 @@ class DeviceStore:
             in_force = await connection.scalar(first_wins.returning(Device.metrics))
         return msgspec.convert(in_force, list[Metric])
 
+    async def change_metrics(self, site: str, device: str, changes: Sequence[Metric]) -> list[Metric] | None:
+        """Put these in the place of those of the same names, new names behind: the order of stored values stays.
+
+        Returns what is registered now; None when the device is not.
+        """
+        async with self._database.begin() as connection:
+            row = (await connection.execute(_one(site, device).with_for_update())).one_or_none()
+            if row is None:
+                return None
+            merged = {metric.name: metric for metric in [*(_record(row).metrics or []), *changes]}
+            await connection.execute(_change(site, device).values(metrics=_plain(list(merged.values()))))
+        return list(merged.values())
+
     async def revoke(self, site: str, device: str, *, now_ms: int) -> bool:
         """The device may no longer speak. Returns whether it could until now."""
         change = _change(site, device).where(Device.revoked_at_ms.is_(None)).values(revoked_at_ms=now_ms)

@@ -13,8 +13,9 @@ from contract.errors import RondaError, TransientError
 
 # SQLSTATE classes and codes, PostgreSQL documentation, appendix A: connection lost, transaction rolled back for another
 # one's sake (deadlock, serialisation), resources short, operator intervention (shutting down, starting).
-# Also a statement that took longer than it may (57014).
-_TRANSIENT = ("08", "40", "53", "57P", "55P03", "57014")
+# Also a statement that took longer than it may (57014), a server that is read-only before it is promoted (25006), a
+# database that is closed for maintenance (55000), a disk that fails (58030).
+_TRANSIENT = ("08", "25006", "40", "53", "55000", "55P03", "57P", "57014", "58030")
 # No such role, wrong password, no such database, no such table, no rights.
 _REFUSED = ("28", "3D000", "42P01", "42501")
 # OpenSSL's codes (X509_V_ERR_…, `openssl verify`) → what a person can do about it.

@@ -43,6 +43,21 @@ def device_configure(
     run(configure_device(data, address, settings))
 
 
+@app.command("metrics")
+def device_metrics(
+    address: Annotated[str, typer.Argument(metavar="SITE/DEVICE")],
+    data: Data = DATA,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="METRIC:CHANGES", help="Such as temperature_c:low=-40,high=200; any: no bound."),
+    ] = None,
+) -> None:
+    """Show what a device measures, or change the ranges outside which its readings are refused."""
+    from ronda.ask_quarantine import change_ranges
+
+    run(change_ranges(data, address, changes or []))
+
+
 @app.command("revoke")
 def device_revoke(address: Annotated[str, typer.Argument(metavar="SITE/DEVICE")], data: Data = DATA) -> None:
     """Cut a device off; what it sent stays."""

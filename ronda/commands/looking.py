@@ -21,11 +21,30 @@ def trace(correlation_id: Annotated[str, typer.Argument(metavar="ID")], data: Da
 
 
 @app.command()
-def ledger(data: Data = DATA) -> None:
-    """Show per device that sent = stored + rejected + pending, and what is lost."""
+def ledger(
+    data: Data = DATA,
+    device: Annotated[str | None, typer.Option(help="Of this device only.", metavar="SITE/DEVICE")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
+    fail_on_lost: Annotated[bool, typer.Option("--fail-on-lost", help="End with 1 when a reading is lost.")] = False,
+) -> None:
+    """Show per device that sent = stored + rejected + pending, and what is lost.
+
+    Counted at the device, over all its boots. For one that does not count, what it sent and lost is unknown.
+    """
     from ronda.ask import print_ledger
 
-    run(print_ledger(data))
+    run(print_ledger(data, device, as_json=json, fail_on_lost=fail_on_lost))
+
+
+@app.command()
+def doctor(
+    data: DataOrSettings = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")] = False,
+) -> None:
+    """Find out what is wrong with an installation: what, with whom, since when, and what to do; ends with 1 then."""
+    from ronda.doctor.run import run_doctor
+
+    run(run_doctor(data, as_json=json))
 
 
 @app.command()

@@ -128,3 +128,34 @@ def test_a_validated_block_says_the_same_as_the_ingested_one() -> None:
     ingested = block([NOW, NOW + 1], a=[0.1, 0.2])
     (validated,) = validate(ingested, LIMITS, NOW)
     assert msgspec.to_builtins(validated) == msgspec.to_builtins(ingested)
+
+
+async def test_a_range_that_was_widened_counts_a_second_after_a_refusal_and_one_that_was_narrowed_within_a_minute() -> (
+    None
+):
+    now = [NOW]
+    registered = Registered([Metric(name="a", high=1.0)])
+    agent = ValidationAgent(registered, lambda: now[0])
+
+    async def refused(value: float) -> list[Reason]:
+        return reasons(await agent.handle([block([NOW], a=[value])]))
+
+    assert await refused(5.0) == [Reason.OUT_OF_RANGE]
+    registered.known = [Metric(name="a", high=10.0)]
+    now[0] += 900
+    assert await refused(5.0) == [Reason.OUT_OF_RANGE]
+    now[0] += 200
+    assert await refused(5.0) == []
+    registered.known = [Metric(name="a", high=1.0)]
+    now[0] += 30_000
+    assert await refused(5.0) == []
+    now[0] += 31_000
+    assert await refused(5.0) == [Reason.OUT_OF_RANGE]
+
+
+async def test_a_device_that_is_always_out_of_range_is_looked_up_once_a_second() -> None:
+    registered = Registered([Metric(name="a", high=1.0)])
+    agent = ValidationAgent(registered, lambda: NOW)
+    for _ in range(100):
+        await agent.handle([block([NOW], a=[5.0])])
+    assert registered.asked == 1

@@ -20,6 +20,7 @@ from cloud.api.app import create_api
 from cloud.api.gate import OPEN
 from cloud.api.ports import Parts
 from cloud.notifications.mailbox import Mailbox
+from cloud.storage.readings import ReadingStore
 from cloud.storage.users import UserStore
 from dashboard.app import create_dashboard
 from ronda.client import RondaClient
@@ -31,6 +32,7 @@ from tests.api.test_models import three_models
 from tests.api.test_simulation import rested_machines
 from tests.api.test_stream import address, open_stream, told
 from tests.support.anomalies import anomaly
+from tests.support.readings import rejected
 
 __all__ = ["address"]
 
@@ -39,6 +41,7 @@ PASSWORD = "correct horse battery staple"
 FORM = {"username": "ana", "password": PASSWORD}
 PUMP = {"site": "plant-1", "device": "pump-07"}
 MAIL, MAILED_AT_MS = b"Subject: pump-07\r\n\r\nvibration is up\r\n", 1_763_800_000_000
+REFUSED = rejected(7)
 MAIL_ID = f"{MAILED_AT_MS}-{hashlib.sha256(MAIL).hexdigest()[:16]}"
 
 
@@ -77,6 +80,12 @@ DOORS = {
     "DELETE /api/v1/devices/{site}/{device}": Door("devices:write", 204, path=PUMP),
     "GET /api/v1/devices/{site}/{device}/limits": Door("data:read", path=PUMP),
     "PUT /api/v1/devices/{site}/{device}/limits": Door("devices:write", path=PUMP, asked={"json": []}),
+    "GET /api/v1/devices/{site}/{device}/metrics": Door("data:read", path=PUMP),
+    "PATCH /api/v1/devices/{site}/{device}/metrics": Door("devices:write", path=PUMP, asked={"json": []}),
+    "GET /api/v1/quarantine": Door("data:read"),
+    "GET /api/v1/quarantine/{rejection_id}": Door("data:read", path={"rejection_id": REFUSED.id}),
+    "POST /api/v1/quarantine/replay": Door("devices:write", asked={"json": {"ids": []}}),
+    "POST /api/v1/quarantine/archive": Door("devices:write", asked={"json": {"ids": []}}),
     "GET /api/v1/devices/{site}/{device}/drift": Door("data:read", path=PUMP),
     "GET /api/v1/ledger": Door("data:read"),
     "POST /api/v1/simulate/anomaly-event": Door("simulate:write", 202),
@@ -119,6 +128,8 @@ async def plant(parts: Parts) -> None:
     await parts.devices.ensure("plant-1", "pump-07", "provisioned", now_ms=0)
     await keep(parts, anomaly(anomaly_id="a1", correlation_id="order-1"))
     await three_models(parts)
+    assert isinstance(parts.readings, ReadingStore)
+    await parts.readings.store([], [REFUSED])
     await rested_machines(parts, 1)
     assert parts.mailbox.keep(MAIL, MAILED_AT_MS) == MAIL_ID
 

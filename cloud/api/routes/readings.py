@@ -34,7 +34,10 @@ async def readings(
     shape: Annotated[Literal["rows", "columns"], Query(alias="format")] = "rows",
     points: Annotated[int, Query(ge=3, le=20_000)] = DEFAULT_POINTS,
 ) -> Response:
-    """Rows newest first with `next`; with `format=columns` a series per metric, oldest first, of at most `points`."""
+    """Rows newest first with `next`; with `format=columns` a series per metric, oldest first, of at most `points`.
+
+    Columns of a long or long past time are the lowest and highest values of its minutes or hours: `resolution`.
+    """
     parts = services_of(request).parts
     from_ms, to_ms = parse_time(from_, "from"), parse_time(to, "to")
     known = await parts.devices.get(check_site(site), check_device(device))
@@ -42,5 +45,5 @@ async def readings(
         raise not_found(f"there is no device {site}/{device}")
     if shape == "rows":
         return answer(await reading_page(parts.readings, site, device, from_ms, to_ms, cursor, limit))
-    block = await parts.readings.readings(site, device, from_ms=from_ms, to_ms=to_ms, limit=MOST_ROWS)
-    return answer(await asyncio.to_thread(chart, block, known.metrics or (), points))
+    drawn = await parts.readings.drawn(site, device, from_ms=from_ms, to_ms=to_ms, points=points, most=MOST_ROWS)
+    return answer(await asyncio.to_thread(chart, drawn, known.metrics or (), points))

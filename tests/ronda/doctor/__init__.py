@@ -1,0 +1,1 @@
+"""The doctor: rules on facts, and the facts themselves."""
