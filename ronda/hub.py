@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING
 from broker.credentials import Credentials, secret_client_id
 from broker.listeners import Listener
 from broker.mqtt import MqttBus, Will
+from broker.two_lines import TwoLines
+from broker.wire import WireBus
+from cloud.agents.anomaly_detection import AnomalyDetectionAgent
+from cloud.agents.historian import Historian
 from cloud.agents.registry import AGENTS, agent_named, client_id
 from cloud.agents.runner import Runner, last_will
 from cloud.storage.database import Database
@@ -26,10 +30,13 @@ from ronda.parties import parties
 from ronda.parts import Surroundings, clock_ms
 from ronda.processes import kept_alive, until_told_to_stop
 from ronda.provision import register_machines
+from ronda.quarantine import keep_quarantine
 from ronda.settings import load_settings
+from ronda.silence import listen_for_silence
 from ronda.store import opened_store
 from ronda.tls.listening import listening, material, mqtt_listeners, place_of
 from ronda.training.learning import keep_learning
+from ronda.upkeep import keep_in_shape
 
 if TYPE_CHECKING:
     from broker.embedded import EmbeddedBroker
@@ -37,6 +44,8 @@ if TYPE_CHECKING:
 # In place of an agent's name: the whole chain in one process, with 148 MB where one agent alone has 111 to 147.
 EVERY = "all"
 ALL_PARTITIONS = f"0-{PARTITIONS - 1}"
+# By MQTT_CLIENT.
+_CLIENTS: Mapping[str, type[WireBus | MqttBus]] = {"own": WireBus, "aiomqtt": MqttBus}
 
 
 async def run_hub(data: Path) -> None:
@@ -65,6 +74,11 @@ async def _agents_at_work(around: Surroundings, installation: Installation, metr
         await register_machines(installation, database)
         works = {name: partial(_work, around, database, metrics, name, None) for name in around.runtime.agents}
         works["learning"] = partial(keep_learning, around, database)
+        works["quarantine"] = partial(keep_quarantine, around, database)
+        if Historian.name in around.runtime.agents:
+            works["upkeep"] = partial(keep_in_shape, around, database)
+        if AnomalyDetectionAgent.name in around.runtime.agents:
+            works["silence"] = partial(listen_for_silence, around, database)
         async with asyncio.TaskGroup() as group:
             for name, work in works.items():
                 group.create_task(kept_alive(name, work))
@@ -90,6 +104,11 @@ async def run_agent(name: str, data: Path | None, partitions: str | None) -> Non
         works = [
             asyncio.create_task(kept_alive(each, partial(_one_at_work, around, metrics, each, owned))) for each in names
         ]
+        if "historian" in names:
+            works.append(asyncio.create_task(kept_alive("quarantine", partial(_quarantine_bounded, around))))
+            works.append(asyncio.create_task(kept_alive("upkeep", partial(_store_in_shape, around))))
+        if AnomalyDetectionAgent.name in names:
+            works.append(asyncio.create_task(kept_alive("silence", partial(_silence_heard, around))))
         await until_told_to_stop()
         await _cancel(works)
 
@@ -97,6 +116,24 @@ async def run_agent(name: str, data: Path | None, partitions: str | None) -> Non
 async def _one_at_work(around: Surroundings, metrics: Metrics, name: str, partitions: list[int] | None) -> None:
     async with open_database(around) as database:
         await _work(around, database, metrics, name, partitions)
+
+
+async def _quarantine_bounded(around: Surroundings) -> None:
+    """Beside who fills it, in a process of its own or not."""
+    async with open_database(around) as database:
+        await keep_quarantine(around, database)
+
+
+async def _store_in_shape(around: Surroundings) -> None:
+    """As above; of several processes one does it at a time."""
+    async with open_database(around) as database:
+        await keep_in_shape(around, database)
+
+
+async def _silence_heard(around: Surroundings) -> None:
+    """As above, beside the detector."""
+    async with open_database(around) as database:
+        await listen_for_silence(around, database)
 
 
 async def run_broker(data: Path, listen: str | None, port: int, tls_port: int, *, insecure: bool = False) -> None:
@@ -152,7 +189,12 @@ async def _work(
     topic, payload = last_will(kind, instance, since_ms)
     address = around.mqtt(name)
     plain = client_id(kind, None if partitions is None else instance)
-    bus = MqttBus(address, secret_client_id(plain, address.password), will=Will(topic, payload))
+    identifier = secret_client_id(plain, address.password)
+    client = _CLIENTS[around.settings.mqtt_client]
+    bus = TwoLines(
+        client(address, identifier, will=Will(topic, payload)),
+        client(address, f"{identifier}-speaks", persistent=False),
+    )
     agent = build(name, around, database, f"{instance}@{since_ms}", partitions, metrics.agents)
     watch = metrics.agents.of(name)
     runner = Runner(

@@ -11,10 +11,13 @@ from contract.topics import Channel, DeviceTopic
 
 TRAINER = Party(name="trainer", writes=[topic_filter(ModelPromotedEvent)], reads=[topic_filter(ModelPromotedEvent)])
 
-# The owner at the command line, who configures devices and looks how they are.
+# What a broker may keep of a device, and what its erasure takes away.
+ERASED = (Channel.STATUS, Channel.CONFIG_REPORTED, Channel.COMMAND_RESULT, Channel.CONFIG_DESIRED, Channel.FIRMWARE,
+          Channel.STORED, Channel.STATE)  # fmt: skip
+# The owner at the command line, who configures devices, looks how they are, and has one erased.
 OPERATOR = Party(
     name="operator",
-    writes=[DeviceTopic.filter(Channel.CONFIG_DESIRED)],
+    writes=[*(DeviceTopic.filter(channel) for channel in ERASED), topic_filter(ModelPromotedEvent)],
     reads=[DeviceTopic.filter(channel) for channel in (Channel.CONFIG_REPORTED, Channel.STATUS)],
 )
 

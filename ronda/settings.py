@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_network
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.errors import RondaError
@@ -64,6 +65,8 @@ class Settings(BaseSettings):
     mqtt_ca_file: Path | None = None
     mqtt_services_secret: SecretStr = SecretStr("")
     mqtt_password_file: Path | None = None
+    mqtt_client: Literal["own", "aiomqtt"] = "own"
+    gateway_local_url: SecretStr = SecretStr("")
     database_url: SecretStr = SecretStr("")
     database_pool_size: int = Field(default=5, ge=1, le=100)
     redis_url: SecretStr = SecretStr("")
@@ -95,9 +98,27 @@ class Settings(BaseSettings):
     notification_cooldown_s: int = Field(default=600, ge=0)
     learn_rows: int = Field(default=1800, ge=120)
     model_promotion: Literal["automatic", "manual"] = "automatic"
+    retention_raw_days: int = Field(default=90, ge=0)
+    retention_minute_days: int = Field(default=730, ge=0)
+    retention_hour_days: int = Field(default=0, ge=0)
+    quarantine_max_entries: int = Field(default=100_000, ge=1000)
+    quarantine_max_mb: int = Field(default=256, ge=16)
     metrics_port: int = Field(default=0, ge=0, le=65535)
     metrics_listen: str = "127.0.0.1"
     prometheus_multiproc_dir: Path | None = None
+
+    @model_validator(mode="after")
+    def _coarser_for_longer(self) -> Self:
+        """What readings were added up to must outlive them, or nothing would be left to be added to it."""
+        kept = [
+            ("RETENTION_RAW_DAYS", self.retention_raw_days),
+            ("RETENTION_MINUTE_DAYS", self.retention_minute_days),
+            ("RETENTION_HOUR_DAYS", self.retention_hour_days),
+        ]
+        for (finer, less), (coarser, more) in pairwise(kept):
+            if more and (not less or more < less):
+                raise ValueError(f"{coarser}={more} is shorter than {finer}={less}; 0 is for ever, for either")
+        return self
 
     @field_validator("time_zone")
     @classmethod
@@ -218,5 +239,6 @@ def load_settings(part: str | None = None) -> Settings:
 
 
 def _plain(error: ValidationError) -> str:
-    lines = [f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors()]
+    """One that is about several settings names them itself."""
+    lines = [": ".join(filter(None, (".".join(map(str, e["loc"])).upper(), e["msg"]))) for e in error.errors()]
     return "; ".join(line.replace("Value error, ", "") for line in lines)

@@ -117,7 +117,7 @@ def application(around: Surroundings, database: Database, bus: MqttBus, mailbox:
             anomalies=AnomalyStore(database),
             notifications=NotificationStore(database),
             hops=HopStore(database),
-            quarantine=Quarantine(database),
+            quarantine=Quarantine(database, around.installation.quarantine if around.installation else None),
             promotions=PromotionStore(database),
             limits=LimitStore(database),
             verdicts=VerdictStore(database),

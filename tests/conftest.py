@@ -11,7 +11,7 @@ from tests.support.skips import pytest_make_collect_report, pytest_runtest_maker
 
 __all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]
 
-_SYSTEM = Path(__file__).parent / "system"
+_SYSTEM = {Path(__file__).parent / "system", Path(__file__).parent / "faults"}
 
 # A busy machine is no bug: the time-out of the whole test is the only stopwatch.
 hypothesis.settings.register_profile("ronda", deadline=None, print_blob=True)
@@ -27,5 +27,5 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole processes and browsers want the machine to themselves."""
     for item in items:
-        if _SYSTEM in item.path.parents or item.get_closest_marker("browser"):
+        if _SYSTEM.intersection(item.path.parents) or item.get_closest_marker("browser"):
             item.add_marker("serial")

@@ -81,7 +81,8 @@ class Historian(Agent):
     def _watermarks(self, now_ms: float) -> list[StoredEvent]:
         told: list[StoredEvent] = []
         for device in list(self._due):
-            if now_ms - self._told_at_ms.get(device, 0) >= WATERMARK_INTERVAL_MS:
+            # A clock that was set back is no reason to be silent until it has caught up.
+            if not 0 <= now_ms - self._told_at_ms.get(device, 0) < WATERMARK_INTERVAL_MS:
                 self._told_at_ms[device] = now_ms
                 site, name = device
                 marks = self._due.pop(device).values()

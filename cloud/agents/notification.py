@@ -17,6 +17,9 @@ from contract.events import (
     NotificationSentEvent,
 )
 
+# Mosquitto loses what it acknowledged when it is killed; the store knows every alarm that was raised.
+LOOK_TICKS = 10
+
 
 class Notifier(Protocol):
     """Decides, and sends through every channel there is."""
@@ -50,6 +53,9 @@ class Journal(Protocol):
 
     async def held_back(self, site: str, device: str) -> int:
         """How many were held back by the cooldown since then."""
+
+    async def untold(self) -> Sequence[AnomalyDetectedEvent]:
+        """Events that were published a while ago and never decided on: a broker that was killed may have lost them."""
 
     async def record(self, event: AnomalyDetectedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
         """Keep the receipts and that they are to be published, in one transaction; repeats change nothing."""
@@ -86,6 +92,9 @@ class NotificationAgent(Agent):
         # Done but not yet handed to the runner: they outlive a retry, which does not send again.
         self._done: list[Event] = []
         self._outgoing: list[NotificationSentEvent] = []
+        # Sent but not yet written down, by event: while the database is away nobody is told again and again.
+        self._told: dict[str, tuple[list[Event], Sequence[NotificationSentEvent]]] = {}
+        self._ticks = 0
 
     async def start(self) -> Sequence[Event]:
         """Publish what a crash left between the commit and the broker; be warm for the first mail."""
@@ -109,11 +118,12 @@ class NotificationAgent(Agent):
         return done
 
     async def tick(self) -> Sequence[Event]:
-        """What was handed out before has reached the broker by now."""
+        """What was handed out before has reached the broker by now. Now and then, tell what never reached us."""
         if self._outgoing:
             await self._journal.published(self._outgoing)
             self._outgoing = []
-        return ()
+        self._ticks += 1
+        return await self.handle(await self._journal.untold()) if self._ticks % LOOK_TICKS == 0 else ()
 
     async def _one_device(self, events: Sequence[AnomalyDetectedEvent | ModelRefusedEvent]) -> None:
         for event in events:
@@ -125,25 +135,38 @@ class NotificationAgent(Agent):
                 await self._anomaly(event)
 
     async def _refusal(self, event: ModelRefusedEvent) -> None:
-        decision = self._notifier.decide_refusal(await self._journal.refusal_told_ms(event.site, event.device))
-        receipts = await self._notifier.notify_refusal(event, decision)
+        if event.id not in self._told:
+            decision = self._notifier.decide_refusal(await self._journal.refusal_told_ms(event.site, event.device))
+            self._told[event.id] = [], await self._notifier.notify_refusal(event, decision)
+        _, receipts = self._told[event.id]
         await self._journal.record_refusal(event, receipts)
-        self._outgoing += receipts
-        self._done += receipts
+        self._hand_out(event.id)
 
     async def _anomaly(self, event: AnomalyDetectedEvent) -> None:
+        if event.id not in self._told:
+            self._told[event.id] = await self._tell(event)
+        _, receipts = self._told[event.id]
+        await self._journal.record(event, receipts)
+        self._hand_out(event.id)
+
+    async def _tell(self, event: AnomalyDetectedEvent) -> tuple[list[Event], Sequence[NotificationSentEvent]]:
+        """Decide and send: the hops of a traced event, and the receipts."""
         decision = self._notifier.decide(event, await self._journal.last_sent(event.site, event.device))
         decided = self._hop(event, self.name, "decided", {"reason": str(decision.reason)})
         suppressed = await self._journal.held_back(event.site, event.device) if decision.send else 0
         receipts = await self._notifier.notify(event, decision, suppressed)
-        await self._journal.record(event, receipts)
-        self._outgoing += receipts
         told = [
             self._hop(event, receipt.channel, str(receipt.delivery), {"receipt": receipt.receipt})
             for receipt in receipts
             if receipt.delivery is not Delivery.SUPPRESSED
         ]
-        self._done += [*receipts, *([decided, *told] if event.traced else [])]
+        return [decided, *told] if event.traced else [], receipts
+
+    def _hand_out(self, event_id: str) -> None:
+        """It is written down: publish it."""
+        hops, receipts = self._told.pop(event_id)
+        self._outgoing += receipts
+        self._done += [*receipts, *hops]
 
     def _hop(
         self, event: AnomalyDetectedEvent, station: str, did: str, detail: dict[str, str | float | int]

@@ -25,6 +25,9 @@ _CONNECTIONS = 5
 _CONNECT_WITHIN_S = 10.0
 # A day's chart takes a second. What takes a minute is a mistake, or waits for a lock that somebody forgot.
 _STATEMENT_WITHIN_S = 60.0
+# The server ends a statement at its limit and says so. From whom nothing comes for this much longer is not there any
+# more, though nobody told us: a firewall that forgot the connection, a machine that lost its power.
+_SILENCE_S = 5.0
 # Load balancers drop what is idle for an hour, and a server that took over is found by connecting anew.
 _RECYCLE_S = 1800
 # "ronda" as a number: the key under which processes that migrate at the same time wait for each other.
@@ -43,6 +46,7 @@ class Database:
         self._url = url
         self._connections = connections
         self._statement_ms = int(statement_within_s * 1000)
+        self._answer_within_s = statement_within_s + _SILENCE_S if statement_within_s else None
         self._pooler = False
         self._opened: AsyncEngine | None = None
 
@@ -73,7 +77,12 @@ class Database:
 
     def _connect_arguments(self, address: Address) -> dict[str, Any]:
         settings = {"application_name": address.application_name}
-        arguments = {"timeout": _CONNECT_WITHIN_S, "ssl": address.tls, "server_settings": settings}
+        arguments = {
+            "timeout": _CONNECT_WITHIN_S,
+            "command_timeout": self._answer_within_s,
+            "ssl": address.tls,
+            "server_settings": settings,
+        }
         if not address.pooler:
             settings["statement_timeout"] = str(self._statement_ms)
             return arguments
@@ -100,11 +109,18 @@ class Database:
 
     async def migrate(self) -> None:
         """Bring the tables up to date; of processes that do so at once, the later ones find nothing left to do."""
+        # Millions of rows may have to move.
+        patient = Database(self._url, connections=1, statement_within_s=0)
+        await patient.open()
+        try:
+            await patient._migrate()
+        finally:
+            await patient.close()
+
+    async def _migrate(self) -> None:
         from cloud.storage.migrate import upgrade
 
         async with self.begin() as connection:
-            # Millions of rows may have to move.
-            await connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             before = await schema_version(connection)
             await connection.run_sync(upgrade)
@@ -116,7 +132,7 @@ class Database:
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """A transaction. Raises: TransientError when the database is away, DatabaseError when it refuses us."""
         with _told_apart():
-            async with self._engine.begin() as connection:
+            async with self._engine.begin() as connection, _left_when_silent(connection):
                 yield connection
 
     @contextlib.asynccontextmanager
@@ -125,7 +141,7 @@ class Database:
         with _told_apart():
             async with self._engine.connect() as connection:
                 raw: Any = (await connection.get_raw_connection()).driver_connection
-                async with raw.transaction():
+                async with raw.transaction(), _left_when_silent(connection):
                     if self._pooler:
                         await raw.execute(self._limit)
                     yield raw
@@ -135,6 +151,16 @@ class Database:
         if self._opened is None:
             raise RuntimeError("the database is not open")
         return self._opened
+
+
+@contextlib.asynccontextmanager
+async def _left_when_silent(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Who did not answer is not asked to roll back, which would be waited for as long again."""
+    try:
+        yield
+    except TimeoutError:
+        await connection.invalidate()
+        raise
 
 
 @contextlib.contextmanager

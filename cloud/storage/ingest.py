@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from cloud.storage import ingest_sql as sql
+from cloud.storage.ingest_retired import take_out_what_is_retired
 from cloud.storage.ingest_rows import BootKey, Identity, Sorted, key_of, key_of_rejected, sort
 from cloud.storage.ingest_sql import BootState, Change, Connection, Known
 from cloud.storage.metric_order import metric_order
+from cloud.storage.rollup_due import due
 from cloud.storage.seqs import NOTHING, Accounted, multirange
 from contract.events import ReadingRejectedEvent, ValidatedDataEvent, Watermark
 
@@ -42,13 +44,16 @@ async def ingest(
     boots = await sql.lock_boots(connection, {key: touch.first_seen_ms for key, touch in touched.items()})
     known = await sql.look_up(connection, _accounted_before(touched, boots))
     arrived = sort(validated, order, {identity: had.content for identity, had in known.items() if had.content})
+    again = await take_out_what_is_retired(connection, arrived, known)
     rows = [row for taken in arrived.rows.values() for row in taken.values()]
     inserted = await sql.insert_readings(connection, rows)
+    accepted = _accepted_after_all(arrived, known)
+    await sql.count_as_stored(connection, accepted)
     fresh = await sql.quarantine(connection, [*rejected, *arrived.conflicts])
-    refused = _refused(rejected, fresh, arrived, known)
-    changes = [
-        touch.change(key, boots[key].floor, inserted.get(key, 0), refused[key]) for key, touch in touched.items()
-    ]
+    refused = _newly_refused(rejected, arrived, known)
+    await sql.count_as_refused(connection, refused)
+    change = _change_of_refused(rejected, fresh, refused, accepted)
+    changes = [touch.change(key, boots[key].floor, inserted.get(key, 0), change[key]) for key, touch in touched.items()]
     current, earlier = _watermarks(await sql.account(connection, changes))
     stored = sum(inserted.values())
     return Stored(
@@ -56,7 +61,7 @@ async def ingest(
         earlier=earlier,
         conflicts=arrived.conflicts,
         stored=stored,
-        repeats=arrived.repeats + len(rows) - stored,
+        repeats=arrived.repeats + again + len(rows) - stored,
     )
 
 
@@ -66,11 +71,13 @@ class _Touch:
     def __init__(self, first_seen_ms: int) -> None:
         self.first_seen_ms = first_seen_ms
         self.seqs: list[int] = []
+        self.times_ms: list[int] = []
         self.oldest = 0
 
     def change(self, key: BootKey, floor: int, stored: int, rejected: int) -> Change:
         accounted = multirange(self.seqs, max(self.oldest, floor)) if key.counted else NOTHING
-        return Change(key, accounted, stored, rejected, self.first_seen_ms)
+        minutes = due(self.times_ms) if stored else NOTHING
+        return Change(key, accounted, stored, rejected, self.first_seen_ms, minutes)
 
 
 def _touched(
@@ -80,6 +87,7 @@ def _touched(
     for block in validated:
         touch = _touch(touched, key_of(block), block.received_at_ms)
         touch.seqs += block.seq
+        touch.times_ms += block.measured_at_ms
         # A sender still holds what it sends; whatever else it claims, more than this cannot be lost.
         touch.oldest = max(touch.oldest, min(block.oldest or 0, max(block.seq) + 1))
     for refusal in rejected:
@@ -99,24 +107,40 @@ def _accounted_before(touched: Mapping[BootKey, _Touch], boots: Mapping[BootKey,
     return {(key, seq) for key, touch in touched.items() if key.counted for seq in touch.seqs if seq in boots[key]}
 
 
-def _refused(
-    rejected: Sequence[ReadingRejectedEvent], fresh: set[str], arrived: Sorted, known: Mapping[Identity, Known]
-) -> Counter[BootKey]:
-    """By how much each boot's count of refused readings changes; a reading that is stored does not count as refused."""
+def _accepted_after_all(arrived: Sorted, known: Mapping[Identity, Known]) -> dict[Identity, int]:
+    """The readings that counted as refused and are stored now, with the time of it."""
+    return {
+        (key, seq): arrived.rows[key][seq].received_at_ms
+        for (key, seq), had in known.items()
+        if had.refused and not had.content and seq in arrived.rows.get(key, ())
+    }
+
+
+def _newly_refused(
+    rejected: Sequence[ReadingRejectedEvent], arrived: Sorted, known: Mapping[Identity, Known]
+) -> set[Identity]:
+    """The numbered readings that count as refused from now on; one that is stored does not."""
     numbered = {(key_of_rejected(event), event.seq or 0) for event in rejected}
-    change = Counter(key for key, seq in numbered if key.counted and _newly_refused(key, seq, arrived, known))
-    change.subtract(
-        key for (key, seq), had in known.items() if had.refused and not had.content and seq in arrived.rows.get(key, ())
-    )
+    return {
+        (key, seq)
+        for key, seq in numbered
+        if key.counted and not _was_counted(known.get((key, seq))) and seq not in arrived.rows.get(key, ())
+    }
+
+
+def _was_counted(had: Known | None) -> bool:
+    return had is not None and (had.refused or had.content is not None)
+
+
+def _change_of_refused(
+    rejected: Sequence[ReadingRejectedEvent], fresh: set[str], refused: Iterable[Identity], accepted: Iterable[Identity]
+) -> Counter[BootKey]:
+    """By how much each boot's count of refused readings changes."""
+    change = Counter(key for key, _ in refused)
+    change.subtract(key for key, _ in accepted)
     unnumbered = {event.id: key_of_rejected(event) for event in rejected}
     change.update(key for id_, key in unnumbered.items() if not key.counted and id_ in fresh)
     return change
-
-
-def _newly_refused(key: BootKey, seq: int, arrived: Sorted, known: Mapping[Identity, Known]) -> bool:
-    had = known.get((key, seq))
-    was_counted = had is not None and (had.refused or had.content is not None)
-    return not was_counted and seq not in arrived.rows.get(key, ())
 
 
 def _watermarks(

@@ -15,20 +15,24 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 class Known(NamedTuple):
-    """What the store has of a reading: its content if stored, and whether it was refused before."""
+    """What the store has of a reading: its content if stored, and whether it counts as refused."""
 
     content: Content | None
     refused: bool
 
 
 class Change(NamedTuple):
-    """What a transaction adds to one boot; `accounted` is a multirange's text."""
+    """What a transaction adds to one boot; `accounted` is a multirange's text, and so is `due`.
+
+    `due`: the minutes whose readings have to be added up again.
+    """
 
     key: BootKey
     accounted: str
     stored: int
     rejected: int
     first_seen_ms: int
+    due: str
 
 
 class BootState(NamedTuple):
@@ -94,7 +98,7 @@ async def look_up(connection: Connection, identities: Iterable[Identity]) -> dic
     rows = await connection.fetch(
         """
         SELECT wanted.*, r.measured_at_ms, r.values, EXISTS (
-            SELECT FROM (SELECT site, device FROM rejected WHERE boot = wanted.boot AND seq = wanted.seq OFFSET 0) AS q
+            SELECT FROM (SELECT site, device FROM refused WHERE boot = wanted.boot AND seq = wanted.seq OFFSET 0) AS q
             WHERE q.site = wanted.site AND q.device = wanted.device
         )
         FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS wanted (site, device, boot, seq)
@@ -155,24 +159,62 @@ async def quarantine(connection: Connection, events: Sequence[ReadingRejectedEve
     return {row["id"] for row in rows}
 
 
+async def count_as_refused(connection: Connection, identities: Iterable[Identity]) -> None:
+    """From now on these readings count as refused."""
+    if wanted := sorted((*key, seq) for key, seq in identities):
+        await connection.execute(
+            """
+            INSERT INTO refused (site, device, boot, seq)
+            SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+            ON CONFLICT DO NOTHING
+            """,
+            *_columns(wanted, 4),
+        )
+
+
+async def count_as_stored(connection: Connection, identities: Mapping[Identity, int]) -> None:
+    """These readings were refused and are stored after all: what the quarantine has of them is settled at that time."""
+    if not (wanted := sorted((*key, seq, at_ms) for (key, seq), at_ms in identities.items())):
+        return
+    await connection.execute(
+        """
+        WITH wanted AS (
+            SELECT *
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
+                 AS wanted (site, device, boot, seq, at_ms)
+        ), gone AS (
+            DELETE FROM refused r USING wanted w
+            WHERE r.boot = w.boot AND r.seq = w.seq AND r.site = w.site AND r.device = w.device
+        )
+        UPDATE rejected r SET settled_at_ms = w.at_ms FROM wanted w
+        WHERE r.boot = w.boot AND r.seq = w.seq AND r.site = w.site AND r.device = w.device
+          AND r.settled_at_ms IS NULL
+        """,
+        *_columns(wanted, 5),
+    )
+
+
 async def account(connection: Connection, changes: Sequence[Change]) -> dict[BootKey, BootState]:
     """Add what was done to the boots; what is accounted for but neither stored nor rejected is lost."""
     rows = await connection.fetch(
         """
         WITH change AS (
             SELECT *
-            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[])
-                 AS change (site, device, boot, seqs, stored, rejected, first_seen_ms)
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+                        $8::text[])
+                 AS change (site, device, boot, seqs, stored, rejected, first_seen_ms, due)
         ), total AS (
             SELECT site, device, boot,
                    b.accounted + c.seqs::int8multirange AS accounted,
                    b.stored + c.stored AS stored,
                    b.rejected + c.rejected AS rejected,
+                   b.due + c.due::int8multirange AS due,
                    least(b.first_seen_ms, c.first_seen_ms) AS first_seen_ms
             FROM boots b JOIN change c USING (site, device, boot)
         )
         UPDATE boots b
         SET accounted = t.accounted, stored = t.stored, rejected = t.rejected, first_seen_ms = t.first_seen_ms,
+            due = t.due,
             lost = CASE WHEN isempty(t.accounted) THEN 0 ELSE
                 (SELECT sum(upper(run) - lower(run)) FROM unnest(t.accounted) AS run) - t.stored - t.rejected
             END
@@ -180,7 +222,7 @@ async def account(connection: Connection, changes: Sequence[Change]) -> dict[Boo
         WHERE b.site = t.site AND b.device = t.device AND b.boot = t.boot
         RETURNING b.site, b.device, b.boot, b.first_seen_ms, b.accounted
         """,
-        *_columns([(*c.key, *c[1:]) for c in changes], 7),
+        *_columns([(*c.key, *c[1:]) for c in changes], 8),
     )
     return {BootKey(*row[:3]): BootState(row["first_seen_ms"], Accounted(row["accounted"])) for row in rows}
 

@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from cloud.notifications.decision import Why
 from cloud.storage.database import Database
 from cloud.storage.outbox import Outbox
-from cloud.storage.tables import Notification
+from cloud.storage.tables import Anomaly, Notification
+from cloud.storage.tables import Outbox as Message
 from contract.events import AnomalyDetectedEvent, Delivery, ModelRefusedEvent, NotificationSentEvent, Severity
 
 
@@ -92,6 +93,27 @@ class NotificationStore:
         async with self._database.begin() as connection:
             return bool(await connection.scalar(wanted))
 
+    async def untold(self, *, from_ms: int, until_ms: int) -> list[AnomalyDetectedEvent]:
+        """Of the anomalies detected since `from_ms`: the events that the bus had by `until_ms` and nobody decided on.
+
+        Asked of the latest anomalies only, and without a row read where each was decided on as severe as it is.
+        """
+        decided = select(Notification.id).where(
+            Notification.anomaly_id == _LATEST.c.anomaly_id,
+            Notification.severity == _LATEST.c.severity,
+            Notification.decision != Why.CLEARED,
+        )
+        doubtful = select(_LATEST.c.event, _LATEST.c.latest).where(
+            _LATEST.c.detected_at_ms >= from_ms, ~decided.exists()
+        )
+        async with self._database.begin() as connection:
+            rows = await connection.execute(doubtful.order_by(_LATEST.c.serial))
+            events = [msgspec.convert(event, AnomalyDetectedEvent) for row in rows for event in row]
+            by_id = {event.id: event for event in events}
+            had = select(Message.id).where(Message.id.in_(by_id), Message.published_at_ms <= until_ms)
+            on_the_bus = set(await connection.scalars(had)) if by_id else set()
+        return [event for id_, event in by_id.items() if id_ in on_the_bus and not await self.is_decided(event)]
+
     async def by_correlation(self, correlation_id: str) -> list[NotificationSentEvent]:
         """What a reading with this id led to, in order."""
         return await self._events(_events().where(Notification.correlation_id == correlation_id))
@@ -104,6 +126,14 @@ class NotificationStore:
 
 # They are about no anomaly, so they neither quieten one nor wait for one.
 _OF_MODELS = (Why.MODEL_REFUSED, Why.MODEL_REFUSED_COOLDOWN)
+# More alarms than this while one broker is started again is a plant that nobody reads the mails of.
+_LOOKED_AT = 500
+_LATEST = (
+    select(Anomaly.anomaly_id, Anomaly.severity, Anomaly.event, Anomaly.latest, Anomaly.detected_at_ms, Anomaly.serial)
+    .order_by(Anomaly.serial.desc())
+    .limit(_LOOKED_AT)
+    .subquery()
+)
 _LAST = ("anomaly_id", "severity", "measured_at_ms", "sent_at_ms")
 _FIELDS = (
     "id", "anomaly_id", "site", "device", "decision", "channel", "delivery", "receipt", "recipients", "message_id",

@@ -11,6 +11,12 @@ ORDER BY first_seen_ms DESC, boot
 LIMIT 1
 """
 
+WATERMARKS = """
+SELECT boot, coalesce((SELECT upper(run) - 1 FROM unnest(accounted) AS run WHERE lower(run) = 0), -1) AS through
+FROM boots
+WHERE site = :site AND device = :device AND boot = ANY (:boots) AND boot <> :uncounted
+"""
+
 # A device that sent readings without a number, or never one with, does not count: what it sent is unknown.
 LEDGER = """
 WITH device AS (

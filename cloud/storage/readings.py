@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -25,7 +25,9 @@ from cloud.storage.reading_blocks import (
     column_block,
     training_rows,
 )
-from cloud.storage.tables import Boot, Device, ModelVersion, Promotion, Reading
+from cloud.storage.reading_series import drawn
+from cloud.storage.resolution import Drawn
+from cloud.storage.tables import Boot, Device, ModelVersion, Promotion, Reading, RetiredReadings
 from contract.events import ReadingRejectedEvent, ValidatedDataEvent, Watermark
 from contract.identity import UNCOUNTED_BOOT
 
@@ -71,6 +73,16 @@ class ReadingStore:
         newest = newest.order_by(Reading.measured_at_ms.desc(), Reading.boot.desc(), Reading.seq.desc()).limit(limit)
         rows = await self._rows(newest)
         return column_block(site, device, await self._metrics(site, device), rows[::-1])
+
+    async def drawn(
+        self, site: str, device: str, *, from_ms: int | None, to_ms: int | None, points: int, most: int
+    ) -> Drawn:
+        """What a chart of so many points needs of a span, from at most `most` rows: readings, minutes or hours."""
+
+        async def fetch(from_ms: int | None, to_ms: int | None, limit: int) -> ReadingBlock:
+            return await self.readings(site, device, from_ms=from_ms, to_ms=to_ms, limit=limit)
+
+        return await drawn(self._database, site, device, fetch, (from_ms, to_ms), points=points, most=most)
 
     async def rows_after(
         self, site: str, device: str, after: Position, *, limit: int, to_ms: int | None = None
@@ -140,6 +152,13 @@ class ReadingStore:
             row = (await connection.execute(text(sql.LATEST_WATERMARK), about)).one_or_none()
         return None if row is None else Watermark(boot=row.boot, through=row.through)
 
+    async def watermarks(self, site: str, device: str, boots: Collection[str]) -> dict[str, int]:
+        """Boot → its watermark, of those of the device's boots that count."""
+        about = {"site": site, "device": device, "boots": list(boots), "uncounted": UNCOUNTED_BOOT}
+        async with self._database.begin() as connection:
+            rows = await connection.execute(text(sql.WATERMARKS), about)
+            return {row.boot: row.through for row in rows}
+
     async def ledger(self) -> list[Ledger]:
         """What became of everybody's readings, by site and device."""
         async with self._database.begin() as connection:
@@ -157,11 +176,11 @@ class ReadingStore:
         need = func.coalesce(Device.learn_rows, default_rows)
         promoted = select(Promotion).where(Promotion.site == Device.site, Promotion.device == Device.device)
         ready = (
-            select(Device.site, Device.device, need.label("learn_rows"), func.sum(Boot.stored).label("stored"))
+            select(Device.site, Device.device, need.label("learn_rows"), _there(Device).label("stored"))
             .join(Boot, (Boot.site == Device.site) & (Boot.device == Device.device))
             .where(Device.revoked_at_ms.is_(None), Device.origin != SEED_ORIGIN, ~promoted.exists())
             .group_by(Device.site, Device.device)
-            .having(func.sum(Boot.stored) >= need)
+            .having(_there(Device) >= need)
             .order_by(Device.site, Device.device)
         )
         return [Learner(site=s, device=d, learn_rows=n, stored=int(has)) for s, d, n, has in await self._rows(ready)]
@@ -197,11 +216,11 @@ class ReadingStore:
         of = learner.subquery()
         needed = func.least(2 * of.c.largest, of.c.most)
         grown = (
-            select(of.c.site, of.c.device, needed, func.sum(Boot.stored))
+            select(of.c.site, of.c.device, needed, _there(of.c))
             .join(Boot, (Boot.site == of.c.site) & (Boot.device == of.c.device))
             .where(of.c.largest < of.c.most)
             .group_by(of.c.site, of.c.device, of.c.largest, of.c.most)
-            .having(func.sum(Boot.stored) >= needed)
+            .having(_there(of.c) >= needed)
             .order_by(of.c.site, of.c.device)
         )
         return [Grown(site=s, device=d, needed=int(n), stored=int(has)) for s, d, n, has in await self._rows(grown)]
@@ -233,6 +252,14 @@ def _reading(row: Any, metrics: Sequence[str]) -> ReadingRow:
     named = zip(metrics, row.values, strict=False)
     values = {name: value for name, value in named if value is not None}
     return msgspec.convert({**row._asdict(), "values": values}, ReadingRow)
+
+
+def _there(of: Any) -> Any:
+    """How many readings a device (a row with `site` and `device`) has, grouped with its boots: without what retired."""
+    gone = select(func.coalesce(func.sum(RetiredReadings.readings), 0)).where(
+        RetiredReadings.site == of.site, RetiredReadings.device == of.device
+    )
+    return func.sum(Boot.stored) - gone.scalar_subquery()
 
 
 def _ledger(entry: dict[str, Any]) -> Ledger:

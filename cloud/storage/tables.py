@@ -11,7 +11,7 @@ from sqlalchemy import Identity, Index, PrimaryKeyConstraint, text
 from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cloud.storage.base import Base
+from cloud.storage.base import Base, FittedModel
 from cloud.storage.model_tables import (
     Backtest,
     Classifier,
@@ -23,6 +23,7 @@ from cloud.storage.model_tables import (
     ShadowScore,
     Verdict,
 )
+from cloud.storage.rollup_tables import HourOfReadings, MinuteOfReadings, Retired, RetiredReadings, RollUpDue
 
 __all__ = [
     "Anomaly",
@@ -35,15 +36,22 @@ __all__ = [
     "DeviceLimit",
     "EndedToken",
     "Hop",
+    "HourOfReadings",
     "InputDrift",
     "MachineState",
+    "MinuteOfReadings",
     "ModelRefusal",
     "ModelVersion",
     "Notification",
     "Outbox",
     "Promotion",
+    "QuarantineArchive",
     "Reading",
+    "Refused",
     "Rejected",
+    "Retired",
+    "RetiredReadings",
+    "RollUpDue",
     "ShadowScore",
     "User",
     "Verdict",
@@ -93,6 +101,7 @@ class Boot(Base):
 
     `accounted`: the `seq` that are stored, rejected or lost; empty for devices that do not count. The counts are of
     distinct readings: one that was both rejected and stored is stored. `lost` = accounted − stored − rejected.
+    `due`: the minutes (since 1970) that got readings since somebody took them to add them up.
     """
 
     __tablename__ = "boots"
@@ -105,10 +114,29 @@ class Boot(Base):
     rejected: Mapped[int] = mapped_column(server_default=text("0"))
     lost: Mapped[int] = mapped_column(server_default=text("0"))
     first_seen_ms: Mapped[int]
+    due: Mapped[Any] = mapped_column(INT8MULTIRANGE, nullable=False, server_default=text("'{}'"))
+
+
+class Refused(Base):
+    """A numbered reading that counts as refused: neither its quarantine being archived nor a repeat changes that.
+
+    Gone from here once it is stored after all, and then counted as stored.
+    """
+
+    __tablename__ = "refused"
+    __table_args__ = (PrimaryKeyConstraint("boot", "seq", "site", "device"),)
+
+    site: Mapped[str]
+    device: Mapped[str]
+    boot: Mapped[str]
+    seq: Mapped[int]
 
 
 class Rejected(Base):
-    """The quarantine: what was refused, why, and its bytes."""
+    """The quarantine: what was refused, why, and its bytes.
+
+    `settled_at_ms`: since then all of it is accounted for elsewhere, stored or refused anew as an entry of its own.
+    """
 
     __tablename__ = "rejected"
     __table_args__ = (
@@ -129,6 +157,21 @@ class Rejected(Base):
     payload: Mapped[bytes]
     received_at_ms: Mapped[int]
     correlation_id: Mapped[str | None]
+    replayed_at_ms: Mapped[int | None]
+    settled_at_ms: Mapped[int | None]
+
+
+class QuarantineArchive(Base):
+    """Entries that made room for newer ones: JSON lines, gzip'd, in a file of this name or here where there is none."""
+
+    __tablename__ = "quarantine_archives"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    rows: Mapped[int]
+    first_ms: Mapped[int]
+    last_ms: Mapped[int]
+    archived_at_ms: Mapped[int]
+    content: Mapped[bytes | None]
 
 
 class Anomaly(Base):
@@ -237,7 +280,7 @@ class Hop(Base):
     detail: Mapped[dict[str, Any]]
 
 
-class Promotion(Base):
+class Promotion(FittedModel, Base):
     """A model became the champion of a device; the newest one is in force.
 
     `mirrored`: the registry's own alias says the same. Where it does not yet, as after a roll-back while the registry
@@ -246,17 +289,6 @@ class Promotion(Base):
 
     __tablename__ = "promotions"
 
-    site: Mapped[str] = mapped_column(primary_key=True)
-    device: Mapped[str] = mapped_column(primary_key=True)
-    version: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    run_id: Mapped[str]
-    sha256: Mapped[str]
-    data_hash: Mapped[str]
-    artifact_uri: Mapped[str]
-    rows: Mapped[int]
-    trained_from_ms: Mapped[int]
-    trained_through_ms: Mapped[int]
     promoted_at_ms: Mapped[int]
     mirrored: Mapped[bool] = mapped_column(server_default=text("true"))
 

@@ -13,9 +13,9 @@ from ronda.settings import Settings, SettingsError
 # The broker's password file, by its path in a data folder.
 USERS = "broker/passwd"
 # Of that folder: who may log in to the broker, what the parts were given, the emulated machines with their passwords
-# and what they remember, and the private authority.
+# and what they remember, the private authority, and the archives of the quarantine.
 _PRIVATE_FILES = (USERS, "secrets.json")
-_PRIVATE_FOLDERS = ("emulator", "tls")
+_PRIVATE_FOLDERS = ("emulator", "tls", "quarantine")
 # How a file is called that is being written, and takes the other's place a moment later.
 _BEING_WRITTEN = ".new"
 _REGISTRY, _ARTIFACTS = "MLFLOW_BACKEND_STORE_URI", "MLFLOW_ARTIFACT_ROOT"
@@ -50,14 +50,20 @@ class Whereabouts(NamedTuple):
 def whereabouts_of_running(settings: Settings, data: Path | None) -> Whereabouts:
     """Of what runs now. Raises: InstallationError when nothing does in `data`, SettingsError when a setting lacks."""
     installation = None if data is None else Installation(data)
+    return _whereabouts(settings, installation, database_of_running(settings, data))
+
+
+def database_of_running(settings: Settings, data: Path | None) -> str:
+    """The address of the database of what runs now. Raises: InstallationError when nothing does in `data`."""
+    installation = None if data is None else Installation(data)
     url = settings.database_url.get_secret_value()
     try:
-        url = installation.runtime().database_url if installation else url
+        return installation.runtime().database_url if installation else url
     except InstallationError:
         # Parts in containers share a folder in which no `ronda up` runs.
         if not url or installation is None or not installation.root.is_dir():
             raise
-    return _whereabouts(settings, installation, url)
+        return url
 
 
 def whereabouts_of_new(settings: Settings, data: Path | None) -> Whereabouts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -106,6 +106,48 @@ def restore(
     from ronda.backups.restoring import run_restore
 
     run(run_restore(source, data, typer.echo))
+
+
+@app.command()
+def erase(
+    address: Annotated[str, typer.Argument(metavar="SITE/DEVICE")],
+    data: DataOrSettings = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Without asking for the name again.")] = False,
+) -> None:
+    """Revoke a device and delete everything that is kept of it: there is no way back."""
+    from ronda.erase import run_erasure
+
+    if not yes and typer.prompt(f"This deletes all that is kept of {address}. Its name again") != address:
+        raise typer.Abort
+    run(run_erasure(data, address, typer.echo))
+
+
+@app.command()
+def export(
+    address: Annotated[str, typer.Argument(metavar="SITE/DEVICE")],
+    data: DataOrSettings = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Measured from here on, such as 2026-11-22T10:00.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="Measured up to here.")] = None,
+    form: Annotated[Literal["csv", "parquet", "jsonl"], typer.Option("--format", help="Of the readings.")] = "csv",
+    into: Annotated[Path, typer.Option(help="The folder that the device's own is made in.")] = Path(),
+) -> None:
+    """Write a device's readings, anomalies and verdicts into files."""
+    from ronda.export import run_export
+
+    run(run_export(data, address, from_, to, form, into, typer.echo))
+
+
+@app.command()
+def retention(
+    data: DataOrSettings = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Take it away now, as would be done within hours.")] = False,
+) -> None:
+    """Show which months of readings, minutes and hours are older than they are to be kept."""
+    from ronda.retention import run_retention
+
+    run(run_retention(data, apply=apply))
 
 
 @app.command()

@@ -155,6 +155,20 @@ def bridge(
 
 
 @app.command()
+def gateway(
+    mapping: Annotated[Path, typer.Argument(metavar="FILE", help="Which topics are which device, such as site.toml.")],
+    data: Annotated[Path, typer.Option("--data", help="The folder of the outbox.")] = Path("gateway"),
+    outer: Annotated[
+        str | None, typer.Option("--from", help="The machines' broker; by default GATEWAY_LOCAL_URL.", metavar="URL")
+    ] = None,
+) -> None:
+    """Carry the readings of a site's machines to the broker at MQTT_URL, and keep them until they are stored there."""
+    from ronda.gateway import run_gateway
+
+    run(run_gateway(mapping, data, outer))
+
+
+@app.command()
 def emulate(
     data: Data = DATA,
     fleet: Annotated[

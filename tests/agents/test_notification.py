@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from cloud.agents.notification import NotificationAgent
+from cloud.agents.notification import LOOK_TICKS, NotificationAgent
 from cloud.notifications.decision import Decision, LastSent, Why
 from contract.errors import TransientError
 from contract.events import (
@@ -77,7 +77,12 @@ class Kept:
         self.receipts: dict[str, Sequence[NotificationSentEvent]] = {}
         self.refusals: dict[str, int] = {}
         self.away: set[str] = set()
+        self.unwritable: set[str] = set()
         self.waiting: list[NotificationSentEvent] = []
+        self.lost: list[AnomalyDetectedEvent] = []
+
+    async def untold(self) -> Sequence[AnomalyDetectedEvent]:
+        return [event for event in self.lost if event.id not in self.receipts]
 
     async def refusal_told_ms(self, site: str, device: str) -> int | None:
         return self.refusals.get(device)
@@ -99,6 +104,9 @@ class Kept:
         return 0
 
     async def record(self, event: AnomalyDetectedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
+        if event.device in self.unwritable:
+            self.unwritable.remove(event.device)
+            raise TransientError("the database went away after the mail")
         self.receipts[event.id] = receipts
 
     async def unpublished(self) -> Sequence[NotificationSentEvent]:
@@ -192,3 +200,24 @@ async def test_another_refused_model_of_the_same_machine_meets_the_cooldown(
 ) -> None:
     await agent.handle([refused("2"), refused("3")])
     assert mails.told == ["a True", "a False"]
+
+
+async def test_what_a_killed_broker_lost_is_told_from_the_store_once(
+    agent: NotificationAgent, mails: Mails, kept: Kept
+) -> None:
+    kept.lost = [about("a")]
+    published = [event for _ in range(3 * LOOK_TICKS) for event in await agent.tick()]
+    assert mails.told == ["a"]
+    assert receipts(published) == ["a"]
+    assert receipts(await agent.handle([about("a")])) == [], "it came after all"
+
+
+async def test_a_database_that_goes_away_after_the_mail_makes_no_second_one(
+    agent: NotificationAgent, mails: Mails, kept: Kept
+) -> None:
+    kept.unwritable = {"a"}
+    with pytest.raises(TransientError):
+        await agent.handle([about("a"), about("b")])
+    assert receipts(await agent.handle([about("a"), about("b")])) == ["b", "a"]
+    assert sorted(mails.told) == ["a", "b"]
+    assert sorted(kept.receipts) == sorted(event.id for event in (about("a"), about("b")))

@@ -82,6 +82,9 @@ class Files:
             raise RondaError("it was changed after its promotion")
         return self._model
 
+    async def own_copy(self, promotion: ModelPromotedEvent) -> None:
+        """There is none."""
+
     async def load_classifier(self, ref: ClassifierRef) -> Classifier:
         raise RondaError(f"no site has a classifier here, nor {ref.site}")
 
@@ -223,7 +226,7 @@ async def test_a_poisoned_model_is_told_the_one_before_goes_on_and_the_machine_s
             while state is None or state.measured_at_ms < start_ms + LEARNED * 1000:
                 state = await MachineStateStore(database).get(SITE, DEVICE)
                 await asyncio.sleep(0.05)
-        (kept,) = await ModelRefusalStore(database).of(SITE, DEVICE)
+        (kept,) = (await ModelRefusalStore(database).newest(SITE, DEVICE)).values()
     (notice,) = outbox.sent
     assert isinstance(notice, RefusalNotice)
     assert (notice.event, kept.model.version) == (kept, "2")

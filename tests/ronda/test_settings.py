@@ -62,6 +62,28 @@ def test_an_impossible_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("raw", "minute", "hour", "fault"),
+    [
+        ("90", "30", "0", "RETENTION_MINUTE_DAYS=30 is shorter than RETENTION_RAW_DAYS=90"),
+        ("0", "730", "0", "RETENTION_MINUTE_DAYS=730 is shorter than RETENTION_RAW_DAYS=0"),
+        ("7", "0", "365", "RETENTION_HOUR_DAYS=365 is shorter than RETENTION_MINUTE_DAYS=0"),
+        ("30", "30", "30", None),
+        ("0", "0", "0", None),
+    ],
+)
+def test_what_readings_were_added_up_to_is_kept_at_least_as_long(
+    monkeypatch: pytest.MonkeyPatch, raw: str, minute: str, hour: str, fault: str | None
+) -> None:
+    for name, value in {"RAW": raw, "MINUTE": minute, "HOUR": hour}.items():
+        monkeypatch.setenv(f"RETENTION_{name}_DAYS", value)
+    if fault is None:
+        assert load_settings().retention_raw_days == int(raw)
+    else:
+        with pytest.raises(SettingsError, match=f"^{fault}"):
+            load_settings()
+
+
 def production(monkeypatch: pytest.MonkeyPatch, **changed: str) -> None:
     for name, value in {"ENV": "production", **SECRETS, **changed}.items():
         monkeypatch.setenv(name, value)

@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 
+from cloud.storage.anomalies import AnomalyStore
 from cloud.storage.database import Database
 from cloud.storage.notifications import LastNotification, NotificationStore
-from contract.events import AnomalyDetectedEvent, Delivery, NotificationSentEvent, Severity
+from contract.events import AnomalyDetectedEvent, Delivery, NotificationSentEvent, Phase, Severity
 from tests.support.anomalies import RAISED_AT_MS, anomaly
 
 NOW_MS = RAISED_AT_MS + 2000
@@ -68,3 +69,43 @@ async def test_what_failed_or_concerned_another_device_starts_no_cooldown(databa
     await store.record(_receipt(about, delivery=Delivery.FAILED), about, now_ms=NOW_MS)
     await store.record(_receipt(other), other, now_ms=NOW_MS)
     assert await store.last("plant-1", "pump-07") is None
+
+
+async def _untold(database: Database) -> list[AnomalyDetectedEvent]:
+    return await NotificationStore(database).untold(from_ms=RAISED_AT_MS, until_ms=NOW_MS)
+
+
+async def test_an_alarm_that_the_bus_had_and_nobody_decided_on_is_untold(database: Database) -> None:
+    store, about = AnomalyStore(database), anomaly()
+    await store.apply([about], [], now_ms=NOW_MS)
+    assert await _untold(database) == [], "it is not on the bus yet"
+    await store.outbox.mark_published([about.id], now_ms=NOW_MS + 1)
+    assert await _untold(database) == [], "it may be on its way"
+    assert await NotificationStore(database).untold(from_ms=RAISED_AT_MS, until_ms=NOW_MS + 1) == [about]
+    assert await NotificationStore(database).untold(from_ms=NOW_MS, until_ms=NOW_MS + 1) == [], "it is history"
+    await NotificationStore(database).record(_suppressed(about, NOW_MS), about, now_ms=NOW_MS)
+    assert await NotificationStore(database).untold(from_ms=RAISED_AT_MS, until_ms=NOW_MS + 1) == []
+
+
+async def test_an_alarm_whose_end_was_heard_and_its_beginning_not_is_untold(database: Database) -> None:
+    store, about = AnomalyStore(database), anomaly()
+    cleared = anomaly(phase=Phase.CLEARED, measured_at_ms=RAISED_AT_MS + 60_000, seq=88_274)
+    await store.apply([about, cleared], [], now_ms=NOW_MS)
+    await store.outbox.mark_published([about.id, cleared.id], now_ms=NOW_MS)
+    receipt = _receipt(cleared, decision="cleared", delivery=Delivery.SUPPRESSED)
+    await NotificationStore(database).record(receipt, cleared, now_ms=NOW_MS)
+    assert await _untold(database) == [about]
+
+
+async def test_an_alarm_that_grew_unheard_is_untold(database: Database) -> None:
+    store, about = AnomalyStore(database), anomaly(severity=Severity.WARNING)
+    worse = anomaly(phase=Phase.UPDATED, measured_at_ms=RAISED_AT_MS + 60_000, seq=88_274)
+    await store.apply([about, worse], [], now_ms=NOW_MS)
+    await store.outbox.mark_published([about.id, worse.id], now_ms=NOW_MS)
+    await NotificationStore(database).record(_receipt(about), about, now_ms=NOW_MS)
+    assert await _untold(database) == [worse]
+
+
+async def test_a_past_that_was_made_up_is_not_told(database: Database) -> None:
+    await AnomalyStore(database).keep_past([anomaly()])
+    assert await _untold(database) == []
