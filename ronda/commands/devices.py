@@ -58,6 +58,18 @@ def device_metrics(
     run(change_ranges(data, address, changes or []))
 
 
+@app.command("gateway")
+def device_gateway(
+    site: Annotated[str, typer.Argument(metavar="SITE")],
+    data: Data = DATA,
+    remove: Annotated[bool, typer.Option("--remove", help="Cut it off instead.")] = False,
+) -> None:
+    """Make the user and password of a site's gateway, which speaks for its devices; see `ronda gateway`."""
+    from ronda.gateway_user import make_gateway_user, remove_gateway_user
+
+    (remove_gateway_user if remove else make_gateway_user)(data, site)
+
+
 @app.command("revoke")
 def device_revoke(address: Annotated[str, typer.Argument(metavar="SITE/DEVICE")], data: Data = DATA) -> None:
     """Cut a device off; what it sent stays."""
