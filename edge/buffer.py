@@ -44,7 +44,9 @@ class Held(msgspec.Struct, frozen=True):
 class Buffer:
     """The readings of one boot, bounded: when it is full the oldest one is dropped, counted, and reported as lost.
 
-    `through` is the watermark: everything up to it is stored or accounted for. All `at_ms` are times of one clock.
+    `through` is the watermark: everything up to it was stored or accounted for. One that goes back is that of a store
+    restored from a backup, or an old one that came late: what is held goes again, and what is not is told as gone, which
+    changes nothing where it is stored. All `at_ms` are times of one clock.
     """
 
     def __init__(self, boot: str, capacity: int, *, next_seq: int = 0, stall_ms: int = STALL_MS) -> None:
@@ -53,7 +55,7 @@ class Buffer:
         self.boot = boot
         self.dropped = 0
         self.next_seq = next_seq
-        self.through = next_seq - 1
+        self.through = self._said = next_seq - 1
         self._capacity = capacity
         self._held: deque[Held] = deque()
         self._cursor = next_seq
@@ -75,8 +77,8 @@ class Buffer:
 
     @property
     def oldest(self) -> int | None:
-        """What the sender reports as `oldest`: `first` while readings below it were dropped unstored, else None."""
-        return self.first if self.first > self.through + 1 else None
+        """What the sender reports as `oldest`: `first` while the store misses readings below it, else None."""
+        return self.first if self.first > self._said + 1 else None
 
     def hold(self, measured_at_ms: int, values: Sequence[float], mark: Mark = PLAIN) -> int:
         """Keep a reading; returns the seq it got."""
@@ -100,9 +102,14 @@ class Buffer:
         return batch[:alike]
 
     def free(self, watermark: Watermark, at_ms: int) -> int:
-        """Delete what the store has; returns how many. Another boot's and a stale watermark change nothing."""
-        through = min(watermark.through, self.next_seq - 1)
-        if watermark.boot != self.boot or through <= self.through:
+        """Delete what the store has; returns how many. Another boot's watermark changes nothing."""
+        if watermark.boot != self.boot:
+            return 0
+        through, before = min(watermark.through, self.next_seq - 1), self._said
+        self._said = through
+        if through < before:
+            self.send_again()
+        if through <= self.through:
             return 0
         self.through = through
         freed = max(0, through + 1 - self.first)

@@ -71,6 +71,13 @@ def test_only_the_watermark_frees_and_what_it_does_not_cover_goes_again(tmp_path
     assert found.held == 4
 
 
+def test_a_restored_store_gets_again_what_is_held_and_is_told_what_is_gone(tmp_path: Path) -> None:
+    take = [["take", 16]]
+    found = asked(up(), hold(10), *take, ["free", None, 5], ["free", None, 2], *take, folder=tmp_path)
+    assert seqs(found.said[-1]) == [6, 7, 8, 9]
+    assert found.said[-1]["oldest"] == 6
+
+
 def test_while_the_store_confirms_the_flash_is_not_written(tmp_path: Path) -> None:
     orders = [order for seq in range(200) for order in (hold(1), ["free", None, seq])]
     found = asked(up(), *orders, folder=tmp_path)

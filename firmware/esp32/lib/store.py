@@ -126,7 +126,9 @@ class Ring:
             here = max(0, through + 1 - self._memory_first())
             self._memory = self._memory[here:]
             freed += here
-            self._through = max(self._through, through)
+            if through < self._through:
+                self.send_again()  # of a store restored from a backup
+            self._through = through
         return freed
 
     def send_again(self):
