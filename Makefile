@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -p no:dash
 PYTHONS := python3 python3.13 python3.12 python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test lint bench bench-faults load recording notebooks wokwi compose-up compose-down compose-test clean
+.PHONY: help setup up test soak lint bench bench-faults load recording notebooks wokwi compose-up compose-down compose-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,9 +25,13 @@ test: .venv/.everything ## run every check: lint, then unit and chain tests, the
 	@tests/support/debian.sh
 	@$(MAKE) --no-print-directory lint
 	@failed=0; \
-	$(PYTEST) -n 2 --dist loadfile -m "not serial" tests || failed=1; \
-	$(PYTEST) -m serial tests || failed=1; \
+	$(PYTEST) -n 3 --dist loadfile -m "not serial and not soak" tests || failed=1; \
+	$(PYTEST) -m "serial and not soak" tests || failed=1; \
 	exit $$failed
+
+soak: .venv/.everything ## run the tests that mostly wait: a device that falls silent, with a real installation
+	@tests/support/debian.sh
+	$(PYTEST) -m soak tests
 
 lint: .venv/.everything ## run ruff, mypy and import-linter
 	$(BIN)/ruff check .

@@ -45,8 +45,8 @@ class Buffer:
     """The readings of one boot, bounded: when it is full the oldest one is dropped, counted, and reported as lost.
 
     `through` is the watermark: everything up to it was stored or accounted for. One that goes back is that of a store
-    restored from a backup, or an old one that came late: what is held goes again, and what is not is told as gone, which
-    changes nothing where it is stored. All `at_ms` are times of one clock.
+    restored from a backup, or an old one that came late: what is held goes again, and what is not is told as gone,
+    which changes nothing where it is stored. All `at_ms` are times of one clock.
     """
 
     def __init__(self, boot: str, capacity: int, *, next_seq: int = 0, stall_ms: int = STALL_MS) -> None:

@@ -105,10 +105,14 @@ class DetectorMemory:
 
     async def rows_after(self, site: str, device: str, after: Position, limit: int) -> Sequence[Readings]:
         """The next stored readings in event-time order, up to the first behind a hole that may still be filled."""
-        found = await self._readings.rows_after(site, device, Place(*after), limit=limit)
-        # Asked after the rows: what came meanwhile is only more.
-        through = await self._readings.watermarks(site, device, set(found.boot))
-        return list(_blocks(found, self._holes.before_first(site, device, found.boot, found.seq, through)))
+        asked = site, device, Place(*after)
+        boots = {*(await self._readings.rows_after(*asked, limit=limit)).boot}
+        # Before the rows that are judged: what comes between the two questions is only more than it says.
+        through = await self._readings.watermarks(site, device, boots)
+        found = await self._readings.rows_after(*asked, limit=limit)
+        asked_about = next((row for row, boot in enumerate(found.boot) if boot not in boots), len(found))
+        boots_there, seqs = found.boot[:asked_about], found.seq[:asked_about]
+        return list(_blocks(found, self._holes.before_first(site, device, boots_there, seqs, through)))
 
     async def keep(self, kept: Kept) -> Sequence[str]:
         """All in one transaction, what is said also to be published. Returns the ids of new refusals."""

@@ -21,6 +21,7 @@ hypothesis.settings.load_profile("ronda")
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the mark that `make test` selects by."""
     config.addinivalue_line("markers", "serial: starts whole processes or a browser; not beside other tests")
+    config.addinivalue_line("markers", "soak: waits for minutes; `make soak`")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -63,10 +63,18 @@ class Asset:
         return self.promotion.model
 
     def follows(self, block: Readings) -> bool:
-        """Is this block the next one: nothing of the same boot, nor the beginning of a new one, left out before it?"""
-        if block.boot == UNCOUNTED_BOOT or not self.position.boot:
+        """Is this block the next one: nothing of its boot, from the position or the beginning on, left out to its end?
+
+        A block is joined of several messages, and a broker that was killed may have lost one between them.
+        """
+        if block.boot == UNCOUNTED_BOOT:
             return True
-        return block.seq[0] <= (self.position.seq + 1 if block.boot == self.position.boot else 0)
+        following = self.position.seq + 1 if block.boot == self.position.boot else 0
+        for seq in sorted(block.seq):
+            if seq > following:
+                return False
+            following = max(following, seq + 1)
+        return True
 
     def fall_behind(self, block: Readings) -> None:
         """From now on read from the store, up to this block's end at least."""

@@ -176,8 +176,8 @@ def told(candidate: ModelVersion, trial: BacktestRecord | None, promotion: Promo
         return f"{learned} is champion, run {candidate.run_id}"
     if trial is not None and trial.decision == REFUSE:
         return f"{learned} is refused by its back-test: {trial.reason}"
-    why = f" ({trial.reason})" if trial is not None and trial.reason else ""
-    return f"{learned} challenges the champion{why}; `ronda model promote {asset} {candidate.version}` promotes it"
+    learned += f" waiting for a person ({trial.reason})," if trial is not None and trial.reason else ""
+    return f"{learned} challenges the champion; `ronda model promote {asset} {candidate.version}` promotes it"
 
 
 def _registry_of_a_first_start(data: Path) -> Registry:

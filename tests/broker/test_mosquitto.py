@@ -27,6 +27,7 @@ def test_the_access_list_says_what_the_contract_says() -> None:
         "topic write ronda/v1/plant-1/+/telemetry",
         "topic write ronda/v1/plant-1/+/status",
         "topic read ronda/v1/plant-1/+/stored",
+        "topic read ronda-chain/v1/model/plant-1/+/#",
         *(
             f"topic deny ronda/v1/gateway/plant-1/{channel}"
             for channel in [

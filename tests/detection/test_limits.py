@@ -170,9 +170,9 @@ def test_the_sentence_names_sensor_limit_reading_and_where_the_limit_is_from() -
     space = "\N{NO-BREAK SPACE}"
     at = "05:27"
     assert change.explanation.sentence == {
-        "en": f"“vibration_de_mm_s” of pump-07 has been above the critical limit of 4.5{space}mm/s since {at} "
-        f"(5.2{space}mm/s; ISO 20816-3, zone C/D, group 2 rigid).",
-        "pt": f"“vibration_de_mm_s” de pump-07 está acima do limite crítico de 4,5{space}mm/s desde as {at} "
+        "en": f"The vibration at the drive end of pump-07 has been above the critical limit of 4.5{space}mm/s since "
+        f"{at} (5.2{space}mm/s; ISO 20816-3, zone C/D, group 2 rigid).",
+        "pt": f"A vibração no lado acoplado de pump-07 está acima do limite crítico de 4,5{space}mm/s desde as {at} "
         f"(5,2{space}mm/s; ISO 20816-3, zona C/D, grupo 2 rígido).",
     }
 

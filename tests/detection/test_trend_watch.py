@@ -72,10 +72,11 @@ def test_the_sentence_says_when_and_between_when() -> None:
     at = minutes(9)
     [change, *_] = play(watch(), at, readings(at, 0.25, begins=2))
     sentence = change.explanation.sentence
-    assert sentence["en"].startswith("At its present pace, “vibration_de_mm_s” of pump-07 reaches the limit of 4.5")
+    told = "At its present pace, the vibration at the drive end of pump-07 reaches the limit of 4.5"
+    assert sentence["en"].startswith(told)
     assert " Nov " in sentence["en"]
     assert "(between " in sentence["en"] or "(not before " in sentence["en"]
-    assert sentence["pt"].startswith("No ritmo atual, “vibration_de_mm_s” de pump-07 chega ao limite de 4,5")
+    assert sentence["pt"].startswith("No ritmo atual, a vibração no lado acoplado de pump-07 chega ao limite de 4,5")
     assert "/11 " in sentence["pt"]
 
 

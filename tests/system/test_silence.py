@@ -6,6 +6,8 @@ import asyncio
 import json
 import time
 
+import pytest
+
 from broker.address import MqttAddress
 from broker.mqtt import MqttBus
 from contract import telemetry
@@ -22,6 +24,8 @@ def _alarms(ronda: Ronda) -> list[tuple[str, str, str]]:
     return [(device, phase, sentence) for device, phase, sentence in found]
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(300)
 def test_who_goes_offline_is_told_of_and_the_others_are_not(make_ronda: Make) -> None:
     ronda = make_ronda("--devices", "2").start()
     ronda.until_ready()

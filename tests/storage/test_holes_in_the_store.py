@@ -1,0 +1,63 @@
+"""What the detector reads on from the store: nothing behind a hole that may still be filled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from cloud.agents.assets import Position
+from cloud.storage.database import Database
+from cloud.storage.readings import ReadingStore
+from ronda.holes import PATIENCE_MS
+from ronda.memory import DetectorMemory
+from tests.support.readings import BOOT, DEVICE, SITE, START_MS, block, rejected
+
+AFTER = Position(START_MS + 2000, BOOT, 2)
+
+
+class Filling(ReadingStore):
+    """The missing readings are stored between two questions."""
+
+    def __init__(self, database: Database, missing: Sequence[int]) -> None:
+        super().__init__(database)
+        self._missing = missing
+
+    async def watermarks(self, site: str, device: str, boots: Collection[str]) -> dict[str, int]:
+        await self.store([block(self._missing)], [])
+        return await super().watermarks(site, device, boots)
+
+
+class Clock:
+    """Stands where it is put."""
+
+    now_ms = float(START_MS)
+
+    def __call__(self) -> float:
+        return self.now_ms
+
+
+async def read(memory: DetectorMemory) -> list[int]:
+    return [seq for rows in await memory.rows_after(SITE, DEVICE, AFTER, 2000) for seq in rows.seq]
+
+
+async def test_what_lies_behind_a_hole_is_read_once_it_is_filled(database: Database) -> None:
+    store, memory = ReadingStore(database), DetectorMemory(database, "test", Clock())
+    await store.store([block(range(5)), block(range(9, 12))], [])
+    assert await read(memory) == [3, 4]
+    await store.store([block(range(5, 9))], [])
+    assert await read(memory) == [3, 4, 5, 6, 7, 8, 9, 10, 11]
+
+
+async def test_a_hole_that_is_filled_while_we_ask_is_not_passed(database: Database) -> None:
+    memory = DetectorMemory(database, "test", Clock())
+    await ReadingStore(database).store([block(range(5)), block(range(9, 12))], [])
+    memory._readings = Filling(database, range(5, 9))
+    assert await read(memory) == [3, 4, 5, 6, 7, 8, 9, 10, 11]
+
+
+async def test_a_hole_that_stays_is_passed_after_a_minute_and_a_refusal_is_none(database: Database) -> None:
+    store, clock = ReadingStore(database), Clock()
+    memory = DetectorMemory(database, "test", clock)
+    await store.store([block(range(5)), block([6]), block(range(9, 12))], [rejected(5)])
+    assert await read(memory) == [3, 4, 6]
+    clock.now_ms += PATIENCE_MS
+    assert await read(memory) == [3, 4, 6, 9, 10, 11]
