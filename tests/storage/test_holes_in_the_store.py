@@ -1,4 +1,4 @@
-"""What the detector reads on from the store: nothing behind a hole that may still be filled."""
+"""What the detector reads on from the store: nothing behind a hole that may still be filled, or is being filled."""
 
 from __future__ import annotations
 
