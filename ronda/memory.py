@@ -17,6 +17,7 @@ from cloud.storage.classifiers import ClassifierStore
 from cloud.storage.database import Database
 from cloud.storage.detector_states import DetectorState, DetectorStateStore
 from cloud.storage.devices import DeviceStore
+from cloud.storage.hops import HopStore
 from cloud.storage.input_drifts import save_hours
 from cloud.storage.limits import LimitStore
 from cloud.storage.machine_states import save_states
@@ -56,6 +57,7 @@ class DetectorMemory:
         self._classifiers = ClassifierStore(database)
         self._limits = LimitStore(database)
         self._devices = DeviceStore(database)
+        self._hops = HopStore(database)
         self._holes = Holes(clock_ms)
         self._instance = instance
         self._clock_ms = clock_ms
@@ -112,7 +114,10 @@ class DetectorMemory:
         found = await self._readings.rows_after(*asked, limit=limit)
         asked_about = next((row for row, boot in enumerate(found.boot) if boot not in boots), len(found))
         boots_there, seqs = found.boot[:asked_about], found.seq[:asked_about]
-        return list(_blocks(found, self._holes.before_first(site, device, boots_there, seqs, through)))
+        blocks = list(_blocks(found, self._holes.before_first(site, device, boots_there, seqs, through)))
+        # Whoever reads a traced message from the store goes on with its trace.
+        traced = await self._hops.traced({block.request_id for block in blocks if block.request_id is not None})
+        return [msgspec.structs.replace(block, traced=block.request_id in traced) for block in blocks]
 
     async def keep(self, kept: Kept) -> Sequence[str]:
         """All in one transaction, what is said also to be published. Returns the ids of new refusals."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlalchemy import select
@@ -28,6 +28,14 @@ class HopStore:
         rows = [{name: getattr(hop, name) for name in _FIELDS} for hop in hops]
         async with self._database.begin() as connection:
             await connection.execute(insert(Hop).on_conflict_do_nothing(), rows)
+
+    async def traced(self, correlation_ids: Collection[str]) -> set[str]:
+        """Which of these left a trace."""
+        if not correlation_ids:
+            return set()
+        wanted = select(Hop.correlation_id).where(Hop.correlation_id.in_(correlation_ids)).distinct()
+        async with self._database.begin() as connection:
+            return set(await connection.scalars(wanted))
 
     async def by_correlation(self, correlation_id: str) -> list[HopEvent]:
         """The way of one message, by time."""

@@ -6,7 +6,9 @@ from collections.abc import Collection, Sequence
 
 from cloud.agents.assets import Position
 from cloud.storage.database import Database
+from cloud.storage.hops import HopStore
 from cloud.storage.readings import ReadingStore
+from contract.events import HopEvent
 from ronda.holes import PATIENCE_MS
 from ronda.memory import DetectorMemory
 from tests.support.readings import BOOT, DEVICE, SITE, START_MS, block, rejected
@@ -61,3 +63,15 @@ async def test_a_hole_that_stays_is_passed_after_a_minute_and_a_refusal_is_none(
     assert await read(memory) == [3, 4, 6]
     clock.now_ms += PATIENCE_MS
     assert await read(memory) == [3, 4, 6, 9, 10, 11]
+
+
+async def test_what_was_traced_goes_on_with_its_trace(database: Database) -> None:
+    store, memory = ReadingStore(database), DetectorMemory(database, "test", Clock())
+    await store.store([block(range(4), request_id="click-1"), block(range(4, 8), request_id="order-17")], [])
+    passed = HopEvent(
+        site=SITE, device=DEVICE, correlation_id="click-1", station="acquisition", at_ms=START_MS, readings=4,
+        did="decoded",
+    )  # fmt: skip
+    await HopStore(database).store([passed])
+    found = await memory.rows_after(SITE, DEVICE, Position(0), 2000)
+    assert [(rows.request_id, rows.traced) for rows in found] == [("click-1", True), ("order-17", False)]
