@@ -56,7 +56,7 @@ def _day(ronda: Ronda, device: Esp32) -> None:
     device.until_said("readings.stored", times=2)
     _direct(device, "all of Ronda is stopped")
     ronda.stop()
-    device.until_said("mqtt.lost", times=2, within_s=60)
+    device.until_said("mqtt.lost", times=4, within_s=60)
     _direct(device, "and started again")
     ronda.start()
     ronda.until_ready()
