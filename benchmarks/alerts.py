@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--list", action="store_true", help="list every false alarm, miss and training")
     options = parser.parse_args(arguments)
     rows = Product(_env_file=None).learn_rows  # type: ignore[call-arg]  # pydantic-settings' own
-    anew = "never again" if options.first_model_only else "again whenever there are twice as many"
+    anew = "never again" if options.first_model_only else "again with twice as many or at an unknown speed"
     print(f"{described()}; learned from {rows:,} readings, {anew}; sensitivity {Settings().sensitivity:g}")
     _print_recorded(options.data, rows)
     plan = Plan(options.days, options.each, rows, not options.first_model_only)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
@@ -35,45 +37,38 @@ async def ask(database: Database) -> None:
         assert await connection.scalar(text("SELECT 2")) == 2
 
 
-async def test_who_waits_for_a_forgotten_connection_hears_of_it_and_the_next_one_works(database_url: str) -> None:
+@contextlib.asynccontextmanager
+async def behind(database_url: str) -> AsyncIterator[tuple[Database, Proxy]]:
+    """A database of one connection through a proxy; what is done there has to end in time."""
     port = int(database_url.rpartition(":")[2].partition("/")[0])
     async with Proxy(port, random.Random(1)) as proxy:
         url = database_url.replace(f":{port}/", f":{proxy.port}/")
         database = Database(url, connections=1, statement_within_s=_LIMIT_S)
         await database.open()
         began = time.monotonic()
-        with pytest.raises(TransientError):
-            await forgotten_while_asking(database, proxy)
-        await ask(database)
+        yield database, proxy
         assert time.monotonic() - began < _ENDS_WITHIN_S
         await database.close()
 
 
+async def test_who_waits_for_a_forgotten_connection_hears_of_it_and_the_next_one_works(database_url: str) -> None:
+    async with behind(database_url) as (database, proxy):
+        with pytest.raises(TransientError):
+            await forgotten_while_asking(database, proxy)
+        await ask(database)
+
+
 async def test_a_copy_into_a_forgotten_connection_ends_too(database_url: str) -> None:
-    port = int(database_url.rpartition(":")[2].partition("/")[0])
-    async with Proxy(port, random.Random(1)) as proxy:
-        url = database_url.replace(f":{port}/", f":{proxy.port}/")
-        database = Database(url, connections=1, statement_within_s=_LIMIT_S)
-        await database.open()
-        began = time.monotonic()
+    async with behind(database_url) as (database, proxy):
         with pytest.raises(TransientError):
             await forgotten_while_copying(database, proxy)
         async with database.copying() as connection:
             assert await connection.fetchval("SELECT 2") == 2
-        assert time.monotonic() - began < _ENDS_WITHIN_S
-        await database.close()
 
 
 async def test_an_idle_connection_that_was_forgotten_is_replaced(database_url: str) -> None:
-    port = int(database_url.rpartition(":")[2].partition("/")[0])
-    async with Proxy(port, random.Random(1)) as proxy:
-        url = database_url.replace(f":{port}/", f":{proxy.port}/")
-        database = Database(url, connections=1, statement_within_s=_LIMIT_S)
-        await database.open()
+    async with behind(database_url) as (database, proxy):
         proxy.forget()
-        began = time.monotonic()
         with pytest.raises(TransientError):
             await ask(database)
         await ask(database)
-        assert time.monotonic() - began < _ENDS_WITHIN_S
-        await database.close()
