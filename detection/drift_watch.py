@@ -5,6 +5,7 @@ The state is counts and sums of whole numbers: rows one by one, in blocks or aft
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from detection.errors import DetectionError
 from detection.input_drift import BINS, Floats, Ints, Shift, effective_readings, shift
 from detection.rows import arranged
+from detection.sealed import numbers, opened, sealed
 
 Flags = NDArray[np.bool_]
 
@@ -108,7 +110,7 @@ class DriftWatch:
     def state(self) -> bytes:
         """All that the next hour's answer depends on."""
         self._count()
-        return msgspec.msgpack.encode(
+        return sealed(
             _State(
                 reference=self._reference, hour=self._hour, first_ms=self._first_ms, last_ms=self._last_ms,
                 rows=self._rows, below=_packed(self._below, "<i4"), upto=_packed(self._upto, "<i4"),
@@ -118,18 +120,20 @@ class DriftWatch:
         )  # fmt: skip
 
     def _resume(self, payload: bytes) -> None:
-        try:
-            state = msgspec.msgpack.decode(payload, type=_State)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return
-        if (state.format, state.reference) != (FORMAT, self._reference):
-            return
+        with contextlib.suppress(DetectionError):
+            state = opened(payload, _State, "the state of watched inputs")
+            if (state.format, state.reference) == (FORMAT, self._reference):
+                self._go_on(state)
+
+    def _go_on(self, state: _State) -> None:
+        """Raises: DetectionError before anything is taken over, for tables of another size."""
         k = len(self._metrics)
+        below, upto = _table(state.below, "<i4", k, BINS - 1), _table(state.upto, "<i4", k, BINS - 1)
+        counts, sums = _table(state.counts, "<i4", SLOTS, k), _table(state.sums, "<i8", SLOTS, k)
+        squares = _table(state.squares, "<i8", k)
+        self._below, self._upto, self._counts, self._sums, self._squares = below, upto, counts, sums, squares
         self._hour, self._rows = state.hour, state.rows
         self._first_ms, self._last_ms = state.first_ms, state.last_ms
-        self._below, self._upto = _table(state.below, "<i4", k), _table(state.upto, "<i4", k)
-        self._counts, self._sums = _table(state.counts, "<i4", SLOTS), _table(state.sums, "<i8", SLOTS)
-        self._squares = _table(state.squares, "<i8", k)[:, 0]
         self._drifting, self._raised_ms = state.drifting, state.raised_ms
 
     def _clear(self) -> None:
@@ -220,5 +224,5 @@ def _packed(numbers: Ints, kind: str) -> bytes:
     return numbers.astype(kind).tobytes()
 
 
-def _table(payload: bytes, kind: str, rows: int) -> Ints:
-    return np.frombuffer(payload, dtype=kind).astype(np.int64).reshape(rows, -1)
+def _table(payload: bytes, kind: str, *shape: int) -> Ints:
+    return numbers(payload, kind, *shape).astype(np.int64)

@@ -72,7 +72,7 @@ class LivePump:
     async def run(self, uplink: Uplink) -> None:
         """Measure every second until cancelled."""
         while True:
-            await self._clock.sleep((self._next_s * 1000 + self._phase_ms - self._clock.now_ms()) / 1000)
+            await self._clock.sleep(self._due_in_s())
             self._measure()
             uplink.wake()
             if arrived(self._flash, uplink):
@@ -90,6 +90,12 @@ class LivePump:
         else:
             raise CommandError(command.id, "not_a_demo", "this is a running pump: it takes fault and stop")
         return 0
+
+    def _due_in_s(self) -> float:
+        # A clock that was set back says when to measure from now on, and is not waited for; one that is only corrected
+        # is off by less than a second.
+        self._next_s = min(self._next_s, self._now_s() + 2)
+        return (self._next_s * 1000 + self._phase_ms - self._clock.now_ms()) / 1000
 
     def _measure(self) -> None:
         """Every second that is due, so that a late wake-up leaves no gap."""

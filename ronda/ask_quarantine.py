@@ -13,9 +13,12 @@ from cloud.api.shown_bytes import escaped
 from contract.errors import RondaError
 from contract.names import split_address
 from ronda.ask import as_admin
+from ronda.client import RondaClient
 
 _EXAMPLE = "temperature_c:low=-40,high=200,unit=°C"
 Chosen = Mapping[str, Any]
+# What a request takes by name.
+_IDS = 200
 
 
 class ChoiceError(RondaError):
@@ -46,13 +49,32 @@ async def show_entry(data: Path, rejection_id: str, *, as_json: bool) -> None:
 
 async def replay_entries(data: Path, chosen: Chosen, *, as_json: bool) -> None:
     """Replay all that is chosen, and print what became of each. Exits with 1 unless everything is settled."""
+    async with as_admin(data) as client:
+        items = await _replayed(client, chosen)
+    _told(items, as_json=as_json)
+
+
+async def replay_archive(data: Path, archive: Path, *, as_json: bool) -> None:
+    """Bring back what an archive took, by its file or its name, and replay all of it, as `replay_entries` does."""
     items: list[dict[str, Any]] = []
     async with as_admin(data) as client:
-        page = await client.replay(**chosen)
+        ids = (await client.unarchive(archive.name))["ids"]
+        for first in range(0, len(ids), _IDS):
+            items += await _replayed(client, {"ids": ids[first : first + _IDS]})
+    _told(items, as_json=as_json)
+
+
+async def _replayed(client: RondaClient, chosen: Chosen) -> list[dict[str, Any]]:
+    """What became of each, oldest first."""
+    page = await client.replay(**chosen)
+    items: list[dict[str, Any]] = page["items"]
+    while page["next"] is not None:
+        page = await client.replay(**chosen, cursor=page["next"])
         items += page["items"]
-        while page["next"] is not None:
-            page = await client.replay(**chosen, cursor=page["next"])
-            items += page["items"]
+    return items
+
+
+def _told(items: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode({"items": items}).decode())
     else:

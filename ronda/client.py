@@ -299,6 +299,10 @@ class RondaClient:
         """`{archived, archives: […]}`: moved out of the quarantine, chosen as for `replay`."""
         return await self._ask("POST", "/quarantine/archive", body=msgspec.json.encode(chosen))
 
+    async def unarchive(self, archive: str) -> Json:
+        """`{ids: […]}`: what the archive of this name gave back to the quarantine, oldest first."""
+        return await self._ask("POST", "/quarantine/unarchive", body=msgspec.json.encode({"archive": archive}))
+
     async def metrics(self, site: str, device: str) -> Json:
         """`{items: [{name, unit, low, high}]}`; no bound where none is given."""
         return await self._ask("GET", f"/devices/{_segment(site)}/{_segment(device)}/metrics")

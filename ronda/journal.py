@@ -47,10 +47,12 @@ class NotificationJournal:
         last = await self._store.last(site, device)
         return 0 if last is None else last.suppressed
 
-    async def untold(self) -> Sequence[AnomalyDetectedEvent]:
+    async def untold(self) -> Sequence[AnomalyDetectedEvent | ModelRefusedEvent]:
         """Events that were published and never decided on."""
         now_ms = int(self._clock_ms())
-        return await self._store.untold(from_ms=now_ms - _NEWS_FOR_MS, until_ms=now_ms - _LOST_AFTER_MS)
+        from_ms, until_ms = now_ms - _NEWS_FOR_MS, now_ms - _LOST_AFTER_MS
+        anomalies = await self._store.untold(from_ms=from_ms, until_ms=until_ms)
+        return [*anomalies, *await self._store.untold_refusals(from_ms=from_ms, until_ms=until_ms)]
 
     async def record(self, event: AnomalyDetectedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
         """Keep the receipts and that they are to be published."""

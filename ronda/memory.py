@@ -44,9 +44,14 @@ E = TypeVar("E", AnomalyDetectedEvent, InputDriftedEvent, ModelRefusedEvent)
 
 
 class DetectorMemory:
-    """Champions, states, rows to catch up with, and events, for the process called `instance`."""
+    """Champions, states, rows to catch up with, and events, for the process called `instance`.
 
-    def __init__(self, database: Database, instance: str, clock_ms: Callable[[], float]) -> None:
+    `elapsed_ms` is a clock that nobody sets, for how long something was waited for.
+    """
+
+    def __init__(
+        self, database: Database, instance: str, clock_ms: Callable[[], float], elapsed_ms: Callable[[], float]
+    ) -> None:
         self._readings = ReadingStore(database)
         self._anomalies = AnomalyStore(database)
         self._drifts = Outbox(database, InputDriftedEvent)
@@ -58,7 +63,7 @@ class DetectorMemory:
         self._limits = LimitStore(database)
         self._devices = DeviceStore(database)
         self._hops = HopStore(database)
-        self._holes = Holes(clock_ms)
+        self._holes = Holes(elapsed_ms)
         self._instance = instance
         self._clock_ms = clock_ms
 

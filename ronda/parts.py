@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from broker.address import MqttAddress
 from ronda.installation import AGENT_NAMES, Installation, Runtime, Secrets, service_passwords, with_settings
@@ -13,10 +14,18 @@ from ronda.mlflow.tracking import tracking
 from ronda.settings import Settings, SettingsError, load_settings
 from ronda.tls.listening import material, shown_certificate
 
+if TYPE_CHECKING:
+    from cloud.agents.notification import Told
+
 
 def clock_ms() -> float:
     """UTC epoch milliseconds."""
     return time.time() * 1000
+
+
+def elapsed_ms() -> float:
+    """Milliseconds since some moment, whatever the clock is set to: for how long ago something was."""
+    return time.monotonic() * 1000
 
 
 class Surroundings:
@@ -30,6 +39,8 @@ class Surroundings:
         set_up_logs(process, self.settings.log_level, self.installation.logs if self.installation else None)
         secrets = _no_secrets(self.settings) if self.installation is None else self.installation.secrets()
         self.secrets = with_settings(secrets, self.settings)
+        # Outlives every agent of this process, as what reached people does.
+        self.told: Told = {}
         tell_libraries(self.settings)
         if self.installation is not None:
             # Its cache of fonts belongs to the installation, whatever the home folder allows.

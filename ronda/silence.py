@@ -22,7 +22,7 @@ from contract.codec import encode_events
 from contract.errors import ContractError, TransientError
 from contract.events import AgentState, AgentStatus, AnomalyDetectedEvent
 from contract.topics import AgentTopic, Channel, DeviceTopic
-from ronda.parts import Surroundings, clock_ms
+from ronda.parts import Surroundings, clock_ms, elapsed_ms
 
 log = logging.getLogger("ronda.agents.silence")
 
@@ -65,7 +65,7 @@ class StoredSilence:
 async def listen_for_silence(around: Surroundings, database: Database) -> None:
     """For ever; of several at once each finds the same, and it is said once. Raises: RondaError as the broker does."""
     memory = StoredSilence(database)
-    watch, ears = SilenceWatch(memory, clock_ms), _Ears()
+    watch, ears = SilenceWatch(memory, clock_ms, elapsed_ms), _Ears()
     client_id = f"ronda-silence-{secrets.token_hex(8)}"
     async with MqttBus(around.mqtt(AnomalyDetectionAgent.name), client_id, persistent=False) as bus:
         await bus.subscribe(DeviceTopic.filter(Channel.STATUS), AgentTopic.filter(Historian.name))

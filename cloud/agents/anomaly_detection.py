@@ -44,7 +44,10 @@ PATIENCE_AT_START_S = 10.0
 
 
 class AnomalyDetectionAgent(Agent):
-    """Scores batches in event-time order; what it missed it reads from the store, so nothing is skipped or doubled."""
+    """Scores batches in event-time order; what it missed it reads from the store, so nothing is skipped or doubled.
+
+    `elapsed_ms` is a clock that nobody sets, for how long ago something was; `clock_ms` is the time of day.
+    """
 
     name = "anomaly-detection"
     consumes = (ValidatedDataEvent, ModelPromotedEvent)
@@ -61,6 +64,7 @@ class AnomalyDetectionAgent(Agent):
         models: Models,
         memory: Memory,
         clock_ms: Callable[[], float],
+        elapsed_ms: Callable[[], float],
         *,
         zone: tzinfo = UTC,
         partitions: Sequence[int] | None = None,
@@ -68,10 +72,11 @@ class AnomalyDetectionAgent(Agent):
     ) -> None:
         self._memory = memory
         self._clock_ms = clock_ms
-        self._roster = Roster(models, memory, clock_ms, zone, partitions)
+        self._elapsed_ms = elapsed_ms
+        self._roster = Roster(models, memory, clock_ms, elapsed_ms, zone, partitions)
         self._faults = FaultNames(models)
         self._budget = budget or Budget()
-        self._herald = Herald(clock_ms)
+        self._herald = Herald(elapsed_ms)
         # Machines that said something since it was last asked how they are.
         self._moved: set[Key] = set()
         # Found but not yet kept: it outlives a retry, whose rows the detectors have judged already.
@@ -114,7 +119,8 @@ class AnomalyDetectionAgent(Agent):
         if self._outgoing:
             await self._memory.published(self._outgoing)
             self._outgoing = []
-        return await self._settle()
+        left = await self._refusals_left() if self._ticks % LOOK_TICKS == 0 else []
+        return [*left, *await self._settle()]
 
     async def stop(self) -> None:
         """Keep every machine's state, so that the next start has nothing to read again."""
@@ -122,6 +128,13 @@ class AnomalyDetectionAgent(Agent):
         self._found.tallies += await self._roster.stop()
         self._found.snapshots = [snapshot_of(asset) for asset in self._roster if asset.changed]
         await self._memory.keep(self._found)
+
+    async def _refusals_left(self) -> list[ModelRefusedEvent]:
+        """Refusals that were committed though the answer never came: the second try finds that they are not new."""
+        left = [event for event in await self._memory.unpublished() if isinstance(event, ModelRefusedEvent)]
+        mine = [event for event in left if self._roster.owns(event)]
+        self._outgoing += [event.id for event in mine]
+        return mine
 
     async def _look(self) -> None:
         self._faults.look(await self._memory.classifiers())
@@ -223,7 +236,7 @@ class AnomalyDetectionAgent(Agent):
 
     async def _settle(self) -> list[Event]:
         """Keep events with the states that caused them in one transaction; a state without an event now and then."""
-        now_ms, found = self._clock_ms(), self._found
+        now_ms, found = self._elapsed_ms(), self._found
         caused = {(event.site, event.device) for event in (*found.anomalies, *found.hours)}
         due = [
             asset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import msgspec
@@ -55,7 +56,8 @@ class Asset:
         self.carried = carried
         self.behind: Position | None = None
         self.changed = True
-        self.kept_at_ms = 0.0
+        # By a clock that nobody sets; not yet.
+        self.kept_at_ms = -math.inf
 
     @property
     def model(self) -> ModelRef:

@@ -53,21 +53,23 @@ def learning_state(block: Readings, at_ms: int) -> MachineStateEvent:
 class Herald:
     """Knows what was said of each machine last, and whether something else is to be said now."""
 
-    def __init__(self, clock_ms: Callable[[], float]) -> None:
-        self._clock_ms = clock_ms
+    def __init__(self, elapsed_ms: Callable[[], float]) -> None:
+        self._elapsed_ms = elapsed_ms
         self._said: dict[Key, MachineStateEvent] = {}
+        self._said_at_ms: dict[Key, float] = {}
 
     def is_news(self, state: MachineStateEvent) -> bool:
         """Is this to be said now: something else than the last time, and not too soon after it? Then it is as said."""
         if not self._differs(state) or self.is_waiting(state):
             return False
-        self._said[state.site, state.device] = state
+        key = state.site, state.device
+        self._said[key], self._said_at_ms[key] = state, self._elapsed_ms()
         return True
 
     def is_waiting(self, state: MachineStateEvent) -> bool:
         """Is it to be said, but not yet?"""
-        last = self._said.get((state.site, state.device))
-        return last is not None and self._differs(state) and self._clock_ms() - last.at_ms < SAY_EVERY_MS
+        said_at_ms = self._said_at_ms.get((state.site, state.device))
+        return said_at_ms is not None and self._differs(state) and self._elapsed_ms() - said_at_ms < SAY_EVERY_MS
 
     def _differs(self, state: MachineStateEvent) -> bool:
         last = self._said.get((state.site, state.device))

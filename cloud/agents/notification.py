@@ -54,8 +54,11 @@ class Journal(Protocol):
     async def held_back(self, site: str, device: str) -> int:
         """How many were held back by the cooldown since then."""
 
-    async def untold(self) -> Sequence[AnomalyDetectedEvent]:
-        """Events that were published a while ago and never decided on: a broker that was killed may have lost them."""
+    async def untold(self) -> Sequence[AnomalyDetectedEvent | ModelRefusedEvent]:
+        """Events that were published a while ago and never decided on: a broker that was killed may have lost them.
+
+        Of refused models only those that are not in use meanwhile.
+        """
 
     async def record(self, event: AnomalyDetectedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
         """Keep the receipts and that they are to be published, in one transaction; repeats change nothing."""
@@ -70,8 +73,16 @@ class Journal(Protocol):
         """These reached the broker."""
 
 
+# What was sent and is not yet written down, by event: the hops and the receipts.
+Told = dict[str, tuple[list[Event], Sequence[NotificationSentEvent]]]
+
+
 class NotificationAgent(Agent):
-    """Decides for each anomaly event and refused model whether a person hears of it, and publishes the receipt."""
+    """Decides for each anomaly event and refused model whether a person hears of it, and publishes the receipt.
+
+    `told` belongs to the process: an agent that is begun again, since the database stays away, writes down what the one
+    before it has sent, and sends nothing twice.
+    """
 
     name, partitioned = "notification", False
     consumes = (AnomalyDetectedEvent, ModelRefusedEvent)
@@ -84,6 +95,7 @@ class NotificationAgent(Agent):
         clock_ms: Callable[[], float],
         *,
         warm_up: Callable[[], None] = lambda: None,
+        told: Told | None = None,
     ) -> None:
         self._notifier = notifier
         self._journal = journal
@@ -92,8 +104,7 @@ class NotificationAgent(Agent):
         # Done but not yet handed to the runner: they outlive a retry, which does not send again.
         self._done: list[Event] = []
         self._outgoing: list[NotificationSentEvent] = []
-        # Sent but not yet written down, by event: while the database is away nobody is told again and again.
-        self._told: dict[str, tuple[list[Event], Sequence[NotificationSentEvent]]] = {}
+        self._told: Told = {} if told is None else told
         self._ticks = 0
 
     async def start(self) -> Sequence[Event]:
@@ -127,7 +138,8 @@ class NotificationAgent(Agent):
 
     async def _one_device(self, events: Sequence[AnomalyDetectedEvent | ModelRefusedEvent]) -> None:
         for event in events:
-            if await self._journal.is_decided(event):
+            # Of several receipts the first may be written down already, and the rest not.
+            if event.id not in self._told and await self._journal.is_decided(event):
                 continue
             if isinstance(event, ModelRefusedEvent):
                 await self._refusal(event)

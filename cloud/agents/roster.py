@@ -13,7 +13,7 @@ from cloud.agents.detection_ports import Memory, Models, Snapshot
 from cloud.agents.inputs import input_watch
 from cloud.agents.shadow import Shadow, Tally
 from cloud.agents.uptake import Arrival, News, Slot, Uptake, about, news, slot_of
-from contract.events import ModelPromotedEvent, ModelRefusedEvent, ModelRole, Readings
+from contract.events import Event, ModelPromotedEvent, ModelRefusedEvent, ModelRole, Readings
 from contract.identity import PARTITIONS
 from detection.detector import Detector
 from detection.errors import DetectionError
@@ -33,13 +33,19 @@ class Roster:
     """The machines of the partitions `owned` (None: all), each with its model, and the machines that have none."""
 
     def __init__(
-        self, models: Models, memory: Memory, clock_ms: Callable[[], float], zone: tzinfo, owned: Sequence[int] | None
+        self,
+        models: Models,
+        memory: Memory,
+        clock_ms: Callable[[], float],
+        elapsed_ms: Callable[[], float],
+        zone: tzinfo,
+        owned: Sequence[int] | None,
     ) -> None:
         self._memory = memory
         self._clock_ms = clock_ms
         self._zone = zone
         self._owned = frozenset(range(PARTITIONS) if owned is None else owned)
-        self._uptake = Uptake(models, clock_ms)
+        self._uptake = Uptake(models, elapsed_ms)
         self._arrivals: list[Arrival] = []
         self._assets: dict[Key, Asset] = {}
         self._shadows: dict[Key, Shadow] = {}
@@ -50,6 +56,10 @@ class Roster:
 
     def __iter__(self) -> Iterator[Asset]:
         return iter(list(self._assets.values()))
+
+    def owns(self, event: Event) -> bool:
+        """Is the machine that `event` is about one of ours?"""
+        return event.partition in self._owned
 
     def asset(self, key: Key) -> Asset | None:
         """The machine, when it has a model."""
@@ -92,7 +102,7 @@ class Roster:
 
     def announced(self, promotion: ModelPromotedEvent) -> None:
         """Have the model fetched, unless it is in use, was refused, or is older than what is in use."""
-        if promotion.partition not in self._owned:
+        if not self.owns(promotion):
             return
         slot = slot_of(promotion)
         if not promotion.artifact_uri:

@@ -17,6 +17,9 @@ log = logging.getLogger("ronda.agents.silence")
 LEARN_EVERY_MS = 10 * 60 * 1000
 # What was buffered while we could not hear arrives first, and devices connect again.
 SETTLE_MS = 60_000
+# A clock that is corrected little by little is never that far off between two looks; one that is set is, and so is one
+# that went on while this computer slept.
+_SET_MS = 5_000
 # What arrived so shortly before somebody was told may have been stored after it; nobody is told of so short a silence.
 _ON_ITS_WAY_MS = 5_000
 
@@ -43,9 +46,11 @@ class Memory(Protocol):
 class SilenceWatch:
     """Asks again and again. A restart forgets nothing that matters: what was told is in the store."""
 
-    def __init__(self, memory: Memory, clock_ms: Callable[[], float]) -> None:
+    def __init__(self, memory: Memory, clock_ms: Callable[[], float], elapsed_ms: Callable[[], float]) -> None:
         self._memory = memory
         self._clock_ms = clock_ms
+        self._elapsed_ms = elapsed_ms
+        self._apart_ms = clock_ms() - elapsed_ms()
         self._offline: set[Key] = set()
         self._habits: dict[Key, tuple[int, Habit | None]] = {}
         self._hearing_since_ms: int | None = None
@@ -67,6 +72,7 @@ class SilenceWatch:
 
     async def look(self) -> Sequence[AnomalyDetectedEvent]:
         """What is to be said now, kept already."""
+        self._begin_anew_when_set()
         now_ms, since_ms = int(self._clock_ms()), self._hearing_since_ms
         if since_ms is None or now_ms < since_ms:
             return ()
@@ -80,6 +86,16 @@ class SilenceWatch:
             found = silent(devices | surprises, now_ms, since)
         events += [raised(about, devices[about.site, about.device].habit, now_ms) for about in found]
         return await self._memory.keep(events) if events else ()
+
+    def _begin_anew_when_set(self) -> None:
+        """By a clock that was set everybody was silent for as long as it was set by: count from here on."""
+        apart_ms = self._clock_ms() - self._elapsed_ms()
+        if abs(apart_ms - self._apart_ms) > _SET_MS and self._hearing_since_ms is not None:
+            self._hearing_since_ms = int(self._clock_ms()) + SETTLE_MS
+            self._habits.clear()
+            self._site_since_ms.clear()
+            log.warning("clock.set", extra={"by_ms": int(apart_ms - self._apart_ms)})
+        self._apart_ms = apart_ms
 
     async def _devices(self, heard: Mapping[Key, Heard], now_ms: int) -> dict[Key, Device]:
         found = {}

@@ -81,9 +81,9 @@ def slot_of(promotion: ModelPromotedEvent) -> Slot:
 class Uptake:
     """Models on their way. Nothing here waits for whoever keeps them, so scoring never does either."""
 
-    def __init__(self, models: Models, clock_ms: Callable[[], float]) -> None:
+    def __init__(self, models: Models, elapsed_ms: Callable[[], float]) -> None:
         self._models = models
-        self._clock_ms = clock_ms
+        self._elapsed_ms = elapsed_ms
         self._wanted: dict[Slot, _Wanted] = {}
         self._refused: dict[Slot, set[tuple[str, str, int]]] = {}
         self._turn = asyncio.Semaphore(_AT_ONCE)
@@ -144,7 +144,7 @@ class Uptake:
 
     def _try_again(self) -> None:
         for wanted in self._wanted.values():
-            if wanted.work is None and self._clock_ms() >= wanted.again_ms:
+            if wanted.work is None and self._elapsed_ms() >= wanted.again_ms:
                 wanted.work = self._begin(wanted.promotion)
 
     def _outcome(self, slot: Slot, wanted: _Wanted) -> Arrival | None:
@@ -167,7 +167,7 @@ class Uptake:
         return arrival
 
     def _later(self, slot: Slot, wanted: _Wanted, error: TransientError) -> None:
-        wanted.work, wanted.again_ms = None, self._clock_ms() + wanted.wait_ms
+        wanted.work, wanted.again_ms = None, self._elapsed_ms() + wanted.wait_ms
         again = {"again_in_s": wanted.wait_ms / 1000, "role": str(slot.role), "why": str(error)}
         log.warning("model.away", extra=about(wanted.promotion) | again)
         wanted.wait_ms = min(2 * wanted.wait_ms, _LONGEST_WAIT_MS)

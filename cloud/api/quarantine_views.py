@@ -70,6 +70,12 @@ class ArchivedView(msgspec.Struct, frozen=True, kw_only=True):
     archives: list[str]
 
 
+class UnarchivedView(msgspec.Struct, frozen=True, kw_only=True):
+    """The entries that an archive gave back, oldest first."""
+
+    ids: list[str]
+
+
 def entry_view(entry: Rejection) -> EntryView:
     """One of a list."""
     return EntryView(**_told(entry))

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from cloud.notifications.decision import Why
 from cloud.storage.database import Database
 from cloud.storage.outbox import Outbox
-from cloud.storage.tables import Anomaly, Notification
+from cloud.storage.tables import Anomaly, DetectorState, ModelRefusal, Notification
 from cloud.storage.tables import Outbox as Message
 from contract.events import AnomalyDetectedEvent, Delivery, ModelRefusedEvent, NotificationSentEvent, Severity
 
@@ -114,6 +114,29 @@ class NotificationStore:
             on_the_bus = set(await connection.scalars(had)) if by_id else set()
         return [event for id_, event in by_id.items() if id_ in on_the_bus and not await self.is_decided(event)]
 
+    async def untold_refusals(self, *, from_ms: int, until_ms: int) -> list[ModelRefusedEvent]:
+        """Of the models refused since `from_ms`: those that the bus had by `until_ms` and nobody decided on.
+
+        Without those that were mended, and are used meanwhile.
+        """
+        decided = select(Notification.id).where(Notification.anomaly_id == ModelRefusal.id)
+        used = select(DetectorState.device).where(
+            DetectorState.site == ModelRefusal.site,
+            DetectorState.device == ModelRefusal.device,
+            DetectorState.model_version == ModelRefusal.version,
+            DetectorState.updated_at_ms > ModelRefusal.at_ms,
+        )
+        wanted = (
+            select(ModelRefusal.event)
+            .join(Message, Message.id == ModelRefusal.id)
+            .where(ModelRefusal.at_ms >= from_ms, Message.published_at_ms <= until_ms, ~decided.exists())
+            # Refused and used at once is what goes on by our own copy.
+            .where(_BY_OUR_OWN_COPY | ~used.exists())
+            .order_by(ModelRefusal.at_ms, ModelRefusal.id)
+        )
+        async with self._database.begin() as connection:
+            return [msgspec.convert(event, ModelRefusedEvent) for (event,) in await connection.execute(wanted)]
+
     async def by_correlation(self, correlation_id: str) -> list[NotificationSentEvent]:
         """What a reading with this id led to, in order."""
         return await self._events(_events().where(Notification.correlation_id == correlation_id))
@@ -126,6 +149,7 @@ class NotificationStore:
 
 # They are about no anomaly, so they neither quieten one nor wait for one.
 _OF_MODELS = (Why.MODEL_REFUSED, Why.MODEL_REFUSED_COOLDOWN)
+_BY_OUR_OWN_COPY = ModelRefusal.event["in_use", "version"].as_string() == ModelRefusal.version
 # More alarms than this while one broker is started again is a plant that nobody reads the mails of.
 _LOOKED_AT = 500
 _LATEST = (

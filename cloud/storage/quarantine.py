@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, func, select, text, tuple_, u
 from cloud.storage import quarantine_archive as archive
 from cloud.storage.database import Database
 from cloud.storage.quarantine_archive import Archived
+from cloud.storage.quarantine_return import take_back
 from cloud.storage.tables import Rejected
 from contract.identity import UNCOUNTED_BOOT
 from contract.telemetry import MAX_SEQ
@@ -184,6 +185,10 @@ class Quarantine:
     async def archive(self, wanted: Wanted, *, now_ms: int) -> Archived:
         """Move the oldest of those wanted, as many as one archive takes."""
         return await archive.move(self._database, list(_conditions(wanted)), self._folder, now_ms=now_ms)
+
+    async def unarchive(self, name: str) -> list[str] | None:
+        """Bring back what an archive took: the ids, oldest first; None where there is none. Raises: ArchiveError."""
+        return await take_back(self._database, name, self._folder)
 
     async def keep_within(self, entries: int, size: int, *, now_ms: int) -> int:
         """Archive the oldest until there is room again within `entries` and `size` bytes. Returns how many went."""

@@ -55,7 +55,11 @@ class Judge:
     @property
     def on_duty(self) -> bool:
         """Has the cloud been away for longer than a moment?"""
-        return self._away_since_ms is not None and self._now_ms() - self._away_since_ms >= AWAY_MS
+        if self._away_since_ms is None:
+            return False
+        # A clock that was set back would make the moment as long as it was set back.
+        self._away_since_ms = min(self._away_since_ms, self._now_ms())
+        return self._now_ms() - self._away_since_ms >= AWAY_MS
 
     def kept(self, readings: Sequence[Counted]) -> None:
         """Readings came in."""

@@ -86,6 +86,8 @@ class Lane:
 
     def stalled_in_ms(self, now_ms: int) -> int | None:
         """How long until silence means loss (0: now); None while nothing is under way."""
+        # A clock that was set back would make the patience as long as it was set back.
+        self.moved_at_ms = min(self.moved_at_ms, now_ms)
         return max(0, self.moved_at_ms + self.stall_ms - now_ms) if self.waits else None
 
     def stored(self, first: int, now_ms: int) -> None:

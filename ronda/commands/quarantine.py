@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,9 @@ Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="By defau
 Device = Annotated[str | None, typer.Option(help="Only of this device.", metavar="SITE/DEVICE")]
 Stage = Annotated[str | None, typer.Option(help="Only refused by this agent, such as validation.")]
 Reason = Annotated[str | None, typer.Option(help="Only for this reason, such as out_of_range.")]
+From = Annotated[
+    Path | None, typer.Option("--from", help="All that this archive took, by its file or its name.", metavar="FILE")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")]
 
 
@@ -48,15 +52,23 @@ def replay(
     device: Device = None,
     stage: Stage = None,
     reason: Reason = None,
+    archive: From = None,
     json: Json = False,
 ) -> None:
     """Send it through the ordinary door again: what is sound by now is stored and counted once, the rest stays.
 
     Mend the reason first: the ranges with `ronda device metrics`, a decoder with a newer gateway. Ends with 1 when
     something was refused again or is still on its way; the same may be asked again at any time.
-    """
-    from ronda.ask_quarantine import chosen_by, replay_entries
 
+    With --from an archive is brought back first: its entries are in the quarantine again, and the archive is gone.
+    """
+    from ronda.ask_quarantine import chosen_by, replay_archive, replay_entries
+
+    if archive is not None:
+        if any((ids, device, stage, reason)):
+            raise typer.BadParameter("an archive is brought back whole: name nothing else beside --from")
+        run(replay_archive(data, archive, as_json=json))
+        return
     run(replay_entries(data, chosen_by(ids or [], device, stage, reason), as_json=json))
 
 

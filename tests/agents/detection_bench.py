@@ -139,6 +139,8 @@ class Store:
         self.limited: dict[tuple[str, str], list[Limit]] = {}
         self.named: list[ClassifierRef] = []
         self.away = 0
+        # Commits that succeed, and whose answer never comes.
+        self.unanswered = 0
         self.units_away = 0
         self.anomalies_away = 0
         self.waiting: list[Published] = []
@@ -174,6 +176,10 @@ class Store:
         self.tallies += kept.tallies
         new = [refusal.id for refusal in kept.refusals if refusal.id not in self.refusals]
         self.refusals |= {refusal.id: refusal for refusal in kept.refusals}
+        if self.unanswered:
+            self.unanswered -= 1
+            self.waiting = [*self.waiting, *kept.refusals]
+            raise TransientError("the database went away with the answer")
         return new
 
     async def unpublished(self) -> Sequence[Published]:
@@ -199,13 +205,23 @@ class Store:
 
 
 class Clock:
-    """Stands still until told."""
+    """Stands still until told; somebody may set it."""
 
     def __init__(self) -> None:
         self.now = float(START_MS)
+        self._set_by = 0.0
 
     def __call__(self) -> float:
         return self.now
+
+    def set_by(self, ms: float) -> None:
+        """It jumps, and no time passes."""
+        self.now += ms
+        self._set_by += ms
+
+    def elapsed(self) -> float:
+        """What nobody can set."""
+        return self.now - self._set_by - START_MS
 
 
 class Bench:
@@ -216,7 +232,7 @@ class Bench:
         self.agent = self.restarted()
 
     def restarted(self, budget: Budget | None = None) -> AnomalyDetectionAgent:
-        self.agent = AnomalyDetectionAgent(self.files, self.store, self.clock, budget=budget)
+        self.agent = AnomalyDetectionAgent(self.files, self.store, self.clock, self.clock.elapsed, budget=budget)
         return self.agent
 
 

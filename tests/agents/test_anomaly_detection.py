@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cloud.agents.anomaly_detection import LOOK_TICKS, AnomalyDetectionAgent
+from cloud.agents.anomaly_detection import KEEP_EVERY_MS, LOOK_TICKS, AnomalyDetectionAgent
 from cloud.agents.assets import only
 from cloud.agents.detection_ports import Snapshot
 from contract.errors import TransientError
@@ -175,6 +175,21 @@ async def test_a_damaged_state_costs_the_window_and_nothing_more(bench: Bench) -
     assert anomalies(await bench.agent.handle([block(rows(80, sick_from=30))]))
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_set_neither_stops_nor_floods_the_keeping_of_states(bench: Bench, hours: int) -> None:
+    await bench.agent.handle([promotion()])
+    await bench.agent.handle([block(rows(10))])
+    bench.clock.now += KEEP_EVERY_MS + 1
+    await bench.agent.handle([block(rows(10), 10)])
+    kept = bench.store.snapshots[SITE, DEVICE].position
+    bench.clock.set_by(hours * 3_600_000)
+    await bench.agent.handle([block(rows(10), 20)])
+    assert bench.store.snapshots[SITE, DEVICE].position == kept, "it was kept a moment ago"
+    bench.clock.now += KEEP_EVERY_MS + 1
+    await bench.agent.handle([block(rows(10), 30)])
+    assert bench.store.snapshots[SITE, DEVICE].position > kept
+
+
 async def test_back_fill_is_judged_and_marked(bench: Bench) -> None:
     await bench.agent.handle([promotion()])
     (raised, *_) = anomalies(await bench.agent.handle([block(rows(80, sick_from=30), replayed=True)]))
@@ -190,6 +205,6 @@ async def test_a_traced_block_leaves_its_score_and_its_anomaly_as_hops(bench: Be
 async def test_a_machine_of_another_partition_is_left_to_its_owner(bench: Bench) -> None:
     event = promotion()
     others = [number for number in range(64) if number != event.partition]
-    agent = AnomalyDetectionAgent(bench.files, bench.store, bench.clock, partitions=others)
+    agent = AnomalyDetectionAgent(bench.files, bench.store, bench.clock, bench.clock.elapsed, partitions=others)
     await agent.handle([event])
     assert bench.store.snapshots == {}

@@ -88,6 +88,18 @@ def test_changes_within_seconds_wait_and_then_the_last_one_is_said() -> None:
     assert not herald.is_news(msgspec.structs.replace(starting, measured_at_ms=99, at_ms=99))
 
 
+async def test_a_clock_that_is_set_back_silences_no_machine(bench: Bench) -> None:
+    await bench.agent.handle([promotion("1")])
+    await bench.agent.handle([block(rows(60))])
+    assert states(list(await bench.agent.tick()))
+    bench.clock.set_by(-3_600_000)
+    bench.clock.now += SAY_EVERY_MS
+    await bench.agent.handle([promotion("2", START_MS + 1)])
+    (said,) = states(list(await bench.agent.tick()))
+    assert said.model is not None
+    assert said.model.version == "2"
+
+
 async def test_a_sensor_that_fell_silent_is_named(bench: Bench) -> None:
     await bench.agent.handle([promotion("1")])
     whole = block(rows(60))

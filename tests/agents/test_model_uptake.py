@@ -60,6 +60,30 @@ async def test_a_refusal_is_said_once_also_after_a_restart(bench: Bench) -> None
     assert refusals(list(await bench.restarted().start())) == []
 
 
+async def test_a_refusal_that_was_committed_without_an_answer_is_said_once(bench: Bench) -> None:
+    bench.files.tampered, bench.store.unanswered = {"1"}, 1
+    with pytest.raises(TransientError):
+        await bench.agent.handle([promotion("1")])
+    said = refusals(list(await bench.agent.handle([promotion("1")])))
+    for _ in range(3 * LOOK_TICKS):
+        said += refusals(list(await bench.agent.tick()))
+    assert [refusal.model.version for refusal in said] == ["1"]
+    assert bench.store.waiting == []
+    assert refusals(list(await bench.restarted().start())) == []
+
+
+async def test_a_clock_that_is_set_back_keeps_no_model_waiting(bench: Bench) -> None:
+    bench.files.away = {"1"}
+    await bench.agent.handle([promotion("1")])
+    bench.files.away = set()
+    bench.clock.set_by(-3_600_000)
+    bench.clock.now += 2_000
+    for _ in range(3):
+        await bench.agent.tick()
+        await asyncio.sleep(0)
+    assert anomalies(await bench.agent.handle([block(rows(80, sick_from=30))]))
+
+
 async def test_after_a_restart_the_model_before_the_refused_one_goes_on(bench: Bench) -> None:
     await bench.agent.handle([promotion("1", promoted_at_ms=10)])
     await bench.agent.handle([block(rows(30))])

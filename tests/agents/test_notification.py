@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
-from cloud.agents.notification import LOOK_TICKS, NotificationAgent
+from cloud.agents.notification import LOOK_TICKS, NotificationAgent, Told
 from cloud.notifications.decision import Decision, LastSent, Why
 from contract.errors import TransientError
 from contract.events import (
@@ -79,9 +80,9 @@ class Kept:
         self.away: set[str] = set()
         self.unwritable: set[str] = set()
         self.waiting: list[NotificationSentEvent] = []
-        self.lost: list[AnomalyDetectedEvent] = []
+        self.lost: list[AnomalyDetectedEvent | ModelRefusedEvent] = []
 
-    async def untold(self) -> Sequence[AnomalyDetectedEvent]:
+    async def untold(self) -> Sequence[AnomalyDetectedEvent | ModelRefusedEvent]:
         return [event for event in self.lost if event.id not in self.receipts]
 
     async def refusal_told_ms(self, site: str, device: str) -> int | None:
@@ -114,6 +115,31 @@ class Kept:
 
     async def published(self, receipts: Sequence[NotificationSentEvent]) -> None:
         self.waiting = [receipt for receipt in self.waiting if receipt not in receipts]
+
+
+class SecondRefused(Kept):
+    """Writes the first receipt of an event and goes away before the second, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.channels: list[str] = []
+
+    async def record(self, event: AnomalyDetectedEvent, receipts: Sequence[NotificationSentEvent]) -> None:
+        self.receipts[event.id] = receipts
+        if not self.channels:
+            self.channels = [receipts[0].channel]
+            raise TransientError("the database went away between two receipts")
+        self.channels = [receipt.channel for receipt in receipts]
+
+
+class MailAndWebhook(Mails):
+    """Through two channels."""
+
+    async def notify(
+        self, event: AnomalyDetectedEvent, decision: Decision, suppressed: int
+    ) -> Sequence[NotificationSentEvent]:
+        (mail,) = await super().notify(event, decision, suppressed)
+        return [mail, msgspec.structs.replace(mail, channel="webhook")]
 
 
 def about(device: str, **changes: object) -> AnomalyDetectedEvent:
@@ -212,6 +238,14 @@ async def test_what_a_killed_broker_lost_is_told_from_the_store_once(
     assert receipts(await agent.handle([about("a")])) == [], "it came after all"
 
 
+async def test_a_refusal_that_a_killed_broker_lost_is_told_from_the_store_once(
+    agent: NotificationAgent, mails: Mails, kept: Kept
+) -> None:
+    kept.lost = [refused("2")]
+    published = [event for _ in range(3 * LOOK_TICKS) for event in await agent.tick()]
+    assert (mails.told, receipts(published)) == (["a True"], ["a"])
+
+
 async def test_a_database_that_goes_away_after_the_mail_makes_no_second_one(
     agent: NotificationAgent, mails: Mails, kept: Kept
 ) -> None:
@@ -221,3 +255,25 @@ async def test_a_database_that_goes_away_after_the_mail_makes_no_second_one(
     assert receipts(await agent.handle([about("a"), about("b")])) == ["b", "a"]
     assert sorted(mails.told) == ["a", "b"]
     assert sorted(kept.receipts) == sorted(event.id for event in (about("a"), about("b")))
+
+
+async def test_an_agent_that_is_begun_again_writes_down_what_the_one_before_it_has_sent(
+    mails: Mails, kept: Kept
+) -> None:
+    told: Told = {}
+    kept.unwritable = {"a"}
+    with pytest.raises(TransientError):
+        await NotificationAgent(mails, kept, lambda: 5.0, told=told).handle([about("a")])
+    assert receipts(await NotificationAgent(mails, kept, lambda: 5.0, told=told).handle([about("a")])) == ["a"]
+    assert mails.told == ["a"]
+    assert told == {}
+
+
+async def test_a_database_that_goes_away_between_two_receipts_gets_the_second_later() -> None:
+    kept, mails = SecondRefused(), MailAndWebhook()
+    agent = NotificationAgent(mails, kept, lambda: 5.0)
+    with pytest.raises(TransientError):
+        await agent.handle([about("a")])
+    assert receipts(await agent.handle([about("a")])) == ["a", "a"]
+    assert kept.channels == ["mail", "webhook"]
+    assert mails.told == ["a"]

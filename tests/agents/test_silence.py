@@ -132,6 +132,7 @@ class Plant:
 
     def __init__(self, *names: str) -> None:
         self.now_ms = NOW
+        self.set_by_ms = 0
         self.words: dict[Key, Heard] = {}
         self.habits = dict.fromkeys((("plant-1", name) for name in names), EVERY_SECOND)
         self.late: dict[Key, Heard] = {}
@@ -139,7 +140,7 @@ class Plant:
         self.ids: set[str] = set()
         self.said: list[AnomalyDetectedEvent] = []
         self.speak(*names)
-        self.watch = SilenceWatch(self, lambda: self.now_ms)
+        self.watch = SilenceWatch(self, lambda: self.now_ms, lambda: self.now_ms - self.set_by_ms)
 
     def speak(self, *names: str) -> None:
         for name in names:
@@ -213,16 +214,26 @@ async def test_after_a_restart_nobody_is_told_of_what_we_missed_ourselves() -> N
     plant = Plant("a", "b")
     await plant.run(300, "a", "b")
     plant.now_ms += 2 * HOUR
-    plant.watch = SilenceWatch(plant, lambda: plant.now_ms)
+    plant.watch = SilenceWatch(plant, lambda: plant.now_ms, lambda: plant.now_ms)
     assert await plant.run(SETTLE_MS / S + 20) == []
     assert await plant.run(300, "a", "b") == []
+
+
+@pytest.mark.parametrize("by_ms", [2 * HOUR, -2 * HOUR])
+async def test_a_clock_that_is_set_makes_nobody_silent_and_who_falls_silent_after_it_is_told_of(by_ms: int) -> None:
+    plant = Plant("a", "b")
+    await plant.run(300, "a", "b")
+    plant.now_ms += by_ms
+    plant.set_by_ms += by_ms
+    assert await plant.run(300, "a", "b") == []
+    assert await plant.run(300, "b") == [("a", Phase.RAISED)]
 
 
 async def test_after_a_restart_a_site_that_was_told_of_is_not_told_of_again() -> None:
     plant = Plant("a", "b", "c")
     await plant.run(300, "a", "b", "c")
     await plant.run(300)
-    plant.watch = SilenceWatch(plant, lambda: plant.now_ms)
+    plant.watch = SilenceWatch(plant, lambda: plant.now_ms, lambda: plant.now_ms)
     assert await plant.run(600) == []
 
 

@@ -86,6 +86,7 @@ DOORS = {
     "GET /api/v1/quarantine/{rejection_id}": Door("data:read", path={"rejection_id": REFUSED.id}),
     "POST /api/v1/quarantine/replay": Door("devices:write", asked={"json": {"ids": []}}),
     "POST /api/v1/quarantine/archive": Door("devices:write", asked={"json": {"ids": []}}),
+    "POST /api/v1/quarantine/unarchive": Door("devices:write", status=404, asked={"json": {"archive": "none"}}),
     "GET /api/v1/devices/{site}/{device}/drift": Door("data:read", path=PUMP),
     "GET /api/v1/ledger": Door("data:read"),
     "POST /api/v1/simulate/anomaly-event": Door("simulate:write", 202),

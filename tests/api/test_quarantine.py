@@ -333,6 +333,34 @@ async def test_the_command_lists_shows_mends_replays_and_archives(
     assert await plant.account() == (2, 0, 0)
 
 
+async def test_an_archive_is_replayed_by_its_file_under_the_same_identities(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    @contextlib.asynccontextmanager
+    async def as_admin(_: Path) -> AsyncIterator[RondaClient]:
+        yield plant.ronda
+
+    monkeypatch.setattr(command, "as_admin", as_admin)
+    await plant.send(one(0, 50.0), one(1, 5.0), one(2, 51.0), one(None, 52.0))
+    await plant.waiting(3)
+    [name] = (await plant.ronda.archive(device="pump-07"))["archives"]
+    await plant.ronda.change_metrics(*PUMP, [{"name": "a", "high": 100}])
+    # The device sent one of them again, and it was taken.
+    await plant.send(one(0, 50.0))
+    before = (await plant.ronda.quarantine(state="all"))["items"]
+    assert before == []
+    await command.replay_archive(Path(), Path("somewhere") / name, as_json=False)
+    assert "3 stored, 0 refused, 0 pending, 0 impossible" in capsys.readouterr().out
+    assert await plant.account() == (4, 0, None)
+    row = await plant.readings.find(*PUMP, BOOT, 2)
+    assert row is not None
+    assert (row.values, row.replayed) == ({"a": 51.0}, True)
+    assert (await plant.ronda.quarantine())["items"] == []
+    with pytest.raises(ApiError, match="what an archive gave back before is in the quarantine"):
+        await command.replay_archive(Path(), Path(name), as_json=False)
+    assert await plant.account() == (4, 0, None)
+
+
 @pytest.mark.parametrize("text", ["", ":low=1", "a:low=x", "a:lo=1", "a:low"])
 def test_a_change_that_cannot_be_read_is_told_with_an_example(text: str):
     with pytest.raises(command.ChoiceError, match="such as temperature_c:low=-40"):

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detection import drift_watch
 from detection import state as memory
 from detection.detector import Detector
+from detection.drift_watch import DriftWatch
 from detection.errors import DetectionError
 from detection.limit import Limit
 from detection.limits import LimitWatch
@@ -24,6 +26,7 @@ from tests.support.machines import DEVIATIONS, METRICS, START_MS, detector, heal
 AFTER_MS = START_MS + 900_000
 MODEL = detector().model
 LIMITS = [Limit(metric="current_a", high=4.6)]
+DECILES = dict(zip(METRICS, MODEL.deciles, strict=True))
 ARRAYS = ("rows", "times", "ages")
 
 
@@ -105,6 +108,32 @@ def test_the_watches_beside_refuse_the_same() -> None:
                 type(watch)(LIMITS, state=damaged(payload, [(place, 1)]))
             with pytest.raises(DetectionError):
                 type(watch)(LIMITS, state=payload[:place])
+
+
+@functools.cache
+def inputs() -> DriftWatch:
+    watcher = DriftWatch(DECILES, 900)
+    watcher.process(times(300, start_ms=AFTER_MS), healthy(300).T, METRICS, np.ones(300, dtype=bool))
+    return watcher
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_watched_inputs_whose_state_was_damaged_begin_their_hour_anew(data: st.DataObject) -> None:
+    payload = inputs().state()
+    broken = damaged(payload, data.draw(damages(len(payload))))
+    if broken != payload:
+        assert DriftWatch(DECILES, 900, state=broken).state() == DriftWatch(DECILES, 900).state()
+    assert DriftWatch(DECILES, 900, state=payload).state() == payload
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(("below", "upto", "counts", "sums", "squares")), st.integers(1, 9), st.booleans())
+def test_tables_of_watched_inputs_of_another_size_begin_the_hour_anew(name: str, by: int, longer: bool) -> None:
+    state = opened(inputs().state(), drift_watch._State, "the state of watched inputs")
+    table = getattr(state, name)
+    other = msgspec.structs.replace(state, **{name: table + b"\0" * by if longer else table[:-by]})
+    assert DriftWatch(DECILES, 900, state=sealed(other)).state() == DriftWatch(DECILES, 900).state()
 
 
 def test_what_was_left_undamaged_works() -> None:

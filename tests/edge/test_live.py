@@ -183,3 +183,24 @@ async def test_everything_it_says_keeps_the_contract(broker, store, tmp_path):
         await store.until(lambda: len(store.times(NAME)) > ROWS)
     assert all(message.readings and not message.refused for _, message in store.messages)
     assert msgspec.json.encode(store.times(NAME))
+
+
+class Watched(QuickClock):
+    """Remembers how long it was slept."""
+
+    longest_s = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.longest_s = max(self.longest_s, seconds)
+        await super().sleep(seconds)
+
+
+async def test_a_clock_that_is_set_back_is_not_waited_for(broker, store, tmp_path):
+    clock = Watched()
+    async with running(broker, tmp_path / "f", clock=clock, rows=0):
+        await store.until(lambda: len(store.times(NAME)) > 5)
+        before = len(store.times(NAME))
+        clock.ms -= 3_600_000
+        await store.until(lambda: len(store.times(NAME)) > before + 30)
+    assert clock.longest_s <= 2
+    assert min(store.times(NAME)) < clock.ms < min(store.times(NAME)) + 3_600_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ronda.holes import PATIENCE_MS, Holes
+from ronda.holes import LONGEST_MS, PATIENCE_MS, Holes
 
 A, B = "a" * 16, "b" * 16
 
@@ -10,7 +10,7 @@ A, B = "a" * 16, "b" * 16
 class Clock:
     """Stands where it is put."""
 
-    now_ms = 1_763_800_000_000.0
+    now_ms = 86_400_000.0
 
     def __call__(self) -> float:
         return self.now_ms
@@ -54,14 +54,16 @@ def test_the_next_hole_of_a_boot_that_was_filled_is_waited_for_anew() -> None:
     assert judged(holes, [15], through=9) == 0
 
 
-def test_a_clock_that_is_set_back_lets_nobody_wait_longer() -> None:
+def test_a_hole_that_is_being_filled_is_waited_for_while_it_goes_on_and_not_for_ever() -> None:
     clock = Clock()
-    holes = Holes(clock)
-    assert judged(holes, [9], through=4) == 0
-    clock.now_ms -= 3_600_000
-    assert judged(holes, [9], through=4) == 0
-    clock.now_ms += PATIENCE_MS
-    assert judged(holes, [9], through=4) == 1
+    holes, step_ms = Holes(clock), PATIENCE_MS - 1
+    for number in range(LONGEST_MS // step_ms + 1):
+        assert judged(holes, [number, 5000], through=number) == 1, number
+        clock.now_ms += step_ms
+    assert judged(holes, [5000], through=100) == 1
+    assert judged(holes, [5001], through=200) == 1, "it is the same hole"
+    clock.now_ms += 1
+    assert judged(holes, [6000], through=5001) == 0, "it was filled, and this is another one"
 
 
 def test_who_does_not_count_and_who_is_complete_wait_for_nobody() -> None:

@@ -52,9 +52,16 @@ def hour(through_ms: int) -> InputDriftedEvent:
     )
 
 
+def told(delivery: Delivery) -> NotificationSentEvent:
+    return NotificationSentEvent(
+        site=SITE, device=DEVICE, anomaly_id=REFUSED.id, decision="model_refused", channel="mail",
+        delivery=delivery, receipt="250 kept", sent_at_ms=11, correlation_id=REFUSED.id,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def memory(database: Database) -> DetectorMemory:
-    return DetectorMemory(database, "test", lambda: 7.0)
+    return DetectorMemory(database, "test", lambda: 7.0, lambda: 7.0)
 
 
 async def test_everything_found_is_kept_at_once(memory: DetectorMemory, database: Database) -> None:
@@ -125,12 +132,37 @@ async def test_hours_of_more_than_a_month_ago_are_let_go(memory: DetectorMemory,
 
 async def test_a_mail_about_a_model_neither_quietens_an_alarm_nor_waits_for_one(database: Database) -> None:
     store = NotificationStore(database)
-    receipt = NotificationSentEvent(
-        site=SITE, device=DEVICE, anomaly_id=REFUSED.id, decision="model_refused", channel="mail",
-        delivery=Delivery.DELIVERED, receipt="250 kept", sent_at_ms=11, correlation_id=REFUSED.id,
-    )  # fmt: skip
-    assert await store.record_refusal(receipt, REFUSED, now_ms=12)
+    assert await store.record_refusal(told(Delivery.DELIVERED), REFUSED, now_ms=12)
     assert await store.last(SITE, DEVICE) is None
     assert await store.refusal_told_ms(SITE, DEVICE) == 11
     assert await store.is_decided(REFUSED)
     assert await store.refusal_told_ms(SITE, "another") is None
+
+
+async def test_a_refusal_that_the_bus_had_and_nobody_decided_on_is_untold(
+    memory: DetectorMemory, database: Database
+) -> None:
+    store = NotificationStore(database)
+    await memory.keep(Kept(refusals=[REFUSED]))
+    assert await store.untold_refusals(from_ms=0, until_ms=7) == [], "it is not on the bus yet"
+    await memory.published([REFUSED.id])
+    assert await store.untold_refusals(from_ms=0, until_ms=6) == [], "it may be on its way"
+    assert await store.untold_refusals(from_ms=0, until_ms=7) == [REFUSED]
+    assert await store.untold_refusals(from_ms=REFUSED.at_ms + 1, until_ms=7) == [], "it is history"
+    await store.record_refusal(told(Delivery.SUPPRESSED), REFUSED, now_ms=7)
+    assert await store.untold_refusals(from_ms=0, until_ms=7) == []
+
+
+async def test_a_refused_model_that_is_used_after_all_is_not_told_any_more(
+    memory: DetectorMemory, database: Database
+) -> None:
+    store = NotificationStore(database)
+    copied = msgspec.structs.replace(REFUSED, in_use=MODEL, why="what is kept of it was changed")
+    before = Snapshot(site=SITE, device=DEVICE, model_version="3", position=Position(1), state=b"window")
+    await DetectorMemory(database, "earlier", lambda: 4.0, lambda: 4.0).keep(Kept(snapshots=[before]))
+    await memory.keep(Kept(refusals=[REFUSED, copied]))
+    await memory.published([REFUSED.id, copied.id])
+    everything = {REFUSED.id, copied.id}
+    assert {event.id for event in await store.untold_refusals(from_ms=0, until_ms=7)} == everything
+    await memory.keep(Kept(snapshots=[before]))
+    assert await store.untold_refusals(from_ms=0, until_ms=7) == [copied], "our own copy of it goes on, which is news"

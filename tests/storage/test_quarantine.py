@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy import text
 from cloud.storage.database import Database
 from cloud.storage.migrate import upgrade
 from cloud.storage.quarantine import Place, Quarantine, Rejection, Wanted
+from cloud.storage.quarantine_return import ArchiveError
 from cloud.storage.readings import ReadingStore
 from contract.identity import UNCOUNTED_BOOT
 from tests.support.readings import BOOT, DEVICE, SITE, START_MS, block, rejected
@@ -262,3 +264,48 @@ async def test_what_an_earlier_version_counted_as_refused_still_moves(empty_url:
     assert await counts(store) == (4, 0, 2, 0)
     assert {entry.id for entry in await Quarantine(database).page(Wanted(), limit=9)} == {"id-1", "id-5", "id-6"}
     await database.close()
+
+
+@pytest.mark.parametrize("in_a_folder", [True, False])
+async def test_what_an_archive_took_comes_back_as_it_was_and_stands_there_no_more(
+    store: ReadingStore, database: Database, tmp_path: Path, *, in_a_folder: bool
+) -> None:
+    quarantine = Quarantine(database, tmp_path if in_a_folder else None)
+    await store.store([], [rejected(0), rejected(None, payload=b"\xff\x00")])
+    before, account = await quarantine.newest(), await counts(store)
+    done = await quarantine.archive(Wanted(), now_ms=START_MS)
+    assert done.name is not None
+    assert await quarantine.newest() == []
+    assert await quarantine.unarchive(done.name) == [entry.id for entry in reversed(before)]
+    assert await quarantine.newest() == before
+    assert await counts(store) == account
+    totals = await quarantine.totals()
+    assert (totals.entries, totals.archived, totals.archives) == (2, 0, 0)
+    assert list(tmp_path.iterdir()) == []
+    assert await quarantine.unarchive(done.name) is None, "from one archive nothing comes twice"
+
+
+async def test_what_came_again_meanwhile_is_not_doubled_by_its_archive(
+    store: ReadingStore, quarantine: Quarantine
+) -> None:
+    await store.store([], [rejected(0), rejected(1)])
+    done = await quarantine.archive(Wanted(), now_ms=START_MS)
+    await store.store([], [rejected(0)])
+    assert done.name is not None
+    await quarantine.unarchive(done.name)
+    assert len(await quarantine.newest()) == 2
+    assert (await counts(store))[1] == 2
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-9])])
+async def test_an_archive_that_cannot_be_read_stays_what_it_was(
+    store: ReadingStore, database: Database, tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    quarantine = Quarantine(database, tmp_path)
+    await store.store([], [rejected(0)])
+    done = await quarantine.archive(Wanted(), now_ms=START_MS)
+    assert done.name is not None
+    damage(tmp_path / done.name)
+    with pytest.raises(ArchiveError, match=r"put (its file back|a sound copy)"):
+        await quarantine.unarchive(done.name)
+    assert (await quarantine.totals()).archived == 1

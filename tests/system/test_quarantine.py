@@ -62,3 +62,14 @@ def test_what_a_narrow_range_refused_is_let_in_once_by_the_command(ronda: Ronda)
     assert ledger(ronda) == counts(11, 6, 0, lost=3)
     done = ronda._command(("ledger", "--device", DEVICE, "--fail-on-lost", *data), 60)
     assert done.returncode == 1
+
+    publish(**reading(11, -99))
+    until(lambda: True if ronda.sql(_BOTH) == [(6, 1)] else None, "one refused")
+    archived = ronda.run("quarantine", "archive", "--device", DEVICE, *data)
+    [file] = (ronda.data / "quarantine").iterdir()
+    assert file.name in archived
+    assert ledger(ronda) == counts(12, 6, 1, lost=3)
+    ronda.run("device", "metrics", DEVICE, "--set", "temperature_c:low=any", *data)
+    assert "1 stored, 0 refused" in ronda.run("quarantine", "replay", "--from", str(file), *data)
+    assert ledger(ronda) == counts(12, 7, 0, lost=3)
+    assert not file.exists()

@@ -17,12 +17,15 @@ from cloud.api.quarantine_views import (
     ArchivedView,
     EntryPage,
     ReplayPage,
+    UnarchivedView,
     entry_detail,
     entry_view,
     read_cursor,
     write_cursor,
 )
+from cloud.api.shown_bytes import escaped
 from cloud.storage.quarantine import Rejection, Wanted
+from cloud.storage.quarantine_return import ArchiveError
 
 log = logging.getLogger("ronda.api.quarantine")
 router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
@@ -59,6 +62,12 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return Wanted(**given, settled=None if self.ids is not None else False)
 
 
+class Named(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which archive, by the name that it has in the store."""
+
+    archive: Name
+
+
 _STRING = {"type": "string"}
 _PROPERTIES = dict.fromkeys(("site", "device", "stage", "reason", "cursor"), _STRING) | {
     "ids": {"type": "array", "items": _STRING},
@@ -66,6 +75,14 @@ _PROPERTIES = dict.fromkeys(("site", "device", "stage", "reason", "cursor"), _ST
 }
 _SCHEMA = {"type": "object", "properties": _PROPERTIES}
 _OPENAPI = {"requestBody": {"required": True, "content": {"application/json": {"schema": _SCHEMA}}}}
+
+
+_OPENAPI_NAMED = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object", "properties": {"archive": _STRING}}}},
+    }
+}
 
 
 @router.get("")
@@ -135,6 +152,22 @@ async def archive(request: Request, caller: Registrar) -> Response:
         names.append(done.name)
     log.info("quarantine.archive_asked", extra={"agent": "api", "subject": caller.subject, "entries": moved})
     return answer(ArchivedView(archived=moved, archives=names))
+
+
+@router.post("/unarchive", openapi_extra=_OPENAPI_NAMED)
+async def unarchive(request: Request, caller: Registrar) -> Response:
+    """Bring back what an archive took; from then on its entries wait as they did before, to be replayed or archived."""
+    name = command(await read_command(request), Named).archive
+    try:
+        ids = await services_of(request).parts.quarantine.unarchive(name)
+    except ArchiveError as error:
+        raise Problem(409, "archive_unreadable", str(error)) from error
+    if ids is None:
+        raise not_found(
+            f"the quarantine has no archive {escaped(name)!r}; what an archive gave back before is in the quarantine"
+        )
+    log.info("quarantine.unarchive_asked", extra={"agent": "api", "subject": caller.subject, "entries": len(ids)})
+    return answer(UnarchivedView(ids=list(ids)))
 
 
 def _as_many_as_fit(found: Sequence[Rejection]) -> list[Rejection]:

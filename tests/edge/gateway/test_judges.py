@@ -18,6 +18,7 @@ from detection.fit import fit
 from detection.model import sha256
 from edge.gateway.artifacts import Artifacts
 from edge.gateway.errors import GatewayError
+from edge.gateway.judge import AWAY_MS, Judge
 from edge.gateway.shelf import Shelf
 from tests.edge.gateway.site import BOOT, GATEWAY, SITE, WAIT_S, gateway, statuses, until
 from tests.edge.store import listening
@@ -157,3 +158,13 @@ async def test_a_later_promotion_takes_the_place_of_an_earlier_one(tmp_path, kee
 def test_an_address_that_a_gateway_cannot_read_is_refused_in_words(uri):
     with pytest.raises(GatewayError, match="a gateway cannot read a model at"):
         Artifacts().fetch(uri)
+
+
+def test_a_clock_that_was_set_back_does_not_keep_the_gateway_off_duty(tmp_path):
+    now_ms = [10_000_000]
+    judge = Judge(Shelf(tmp_path, SITE, lambda uri: b""), lambda: now_ms[0])
+    judge.cloud_is(there=False)
+    now_ms[0] -= 3_600_000
+    assert not judge.on_duty
+    now_ms[0] += AWAY_MS
+    assert judge.on_duty

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.buffer import STALL_MS
-from edge.gateway.pacing import BATCH, PIPELINE, Lane, Pace
+from edge.gateway.pacing import BATCH, PIPELINE, Lane, Pace, Turn
 
 
 def behind(device: str, first: int, newest: int, late: int) -> Lane:
@@ -130,3 +130,12 @@ def test_what_waited_too_long_to_be_live_becomes_back_fill_without_being_skipped
     lane.live = 400
     lane.fall_behind(900)
     assert (lane.back, lane.until, lane.live) == (400, 900, 900)
+
+
+def test_a_clock_that_was_set_back_does_not_make_the_patience_longer():
+    lane = Lane("pump", 1, 10)
+    lane.start_over(0)
+    lane.sent(Turn("pump", 0, 10, BATCH, live=True, epoch=lane.epoch), 10, 5_000_000)
+    assert lane.stalled_in_ms(5_000_000) == STALL_MS
+    assert lane.stalled_in_ms(1_000_000) == STALL_MS
+    assert lane.stalled_in_ms(1_000_000 + STALL_MS) == 0
