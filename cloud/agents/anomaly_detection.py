@@ -47,6 +47,8 @@ class AnomalyDetectionAgent(Agent):
     """Scores batches in event-time order; what it missed it reads from the store, so nothing is skipped or doubled."""
 
     name = "anomaly-detection"
+    # An alarm takes ten seconds of readings to decide; a hundredth of one is no loss.
+    rhythm_s = 0.01
     consumes = (ValidatedDataEvent, ModelPromotedEvent)
     produces = (AnomalyDetectedEvent, MachineStateEvent, InputDriftedEvent, ModelRefusedEvent)
 
