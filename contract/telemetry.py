@@ -17,7 +17,7 @@ MAX_READINGS = 1000
 MAX_METRICS = 64
 MAX_SEQ = 2**53 - 1
 # What the store's 64 bits hold; whether the time is plausible is asked later.
-_MAX_TS = 2**63 - 1
+MAX_TS = 2**63 - 1
 
 # Not JSON, yet what many a firmware's printf writes; worth a reason of its own.
 _NOT_FINITE = re.compile(rb"[:,\[]\s*[-+]?(nan|inf|infinity)\b", re.IGNORECASE)
@@ -296,7 +296,7 @@ def _reading(site: str, device: str, boot: str | None, wire: _WireReading) -> Re
         raise ContractError(Reason.WRONG_SHAPE, "boot and seq go together: send both, or neither")
     if wire.seq is not None and not 0 <= wire.seq <= MAX_SEQ:
         raise ContractError(Reason.WRONG_SHAPE, f"seq must be 0 to {MAX_SEQ}, this one is {wire.seq}")
-    if abs(wire.ts) > _MAX_TS:
+    if abs(wire.ts) > MAX_TS:
         raise ContractError(Reason.WRONG_SHAPE, "ts must be epoch milliseconds; this number does not fit 64 bits")
     seq = digest_seq(site, device, wire.ts, values) if wire.seq is None else wire.seq
     return Reading(

@@ -31,13 +31,16 @@ class Agent(ABC):
 
     `consumes` and `produces` are all that the rest follows from: subscription, decoding, the check that nothing
     undeclared is published, and the broker's access rules. Every agent may also publish hops of traced messages and
-    refusals. `partitioned` says whether its work can be split by the partition in the topic.
+    refusals. `partitioned` says whether its work can be split by the partition in the topic. Under a steady stream its
+    batches begin `rhythm_s` apart, unless they are full: what comes alone is handled at once, what comes one after the
+    other is handled together, and the work that a batch costs does not grow with the rate.
     """
 
     name: ClassVar[str]
     consumes: ClassVar[tuple[type[Input], ...]]
     produces: ClassVar[tuple[type[Event], ...]]
     partitioned: ClassVar[bool] = True
+    rhythm_s: ClassVar[float] = 0.0
 
     async def start(self) -> Sequence[Event]:
         """Fetch what is needed before the first batch; what it returns is published."""

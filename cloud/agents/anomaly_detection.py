@@ -50,6 +50,8 @@ class AnomalyDetectionAgent(Agent):
     """
 
     name = "anomaly-detection"
+    # An alarm takes ten seconds of readings to decide; a hundredth of one is no loss.
+    rhythm_s = 0.01
     consumes = (ValidatedDataEvent, ModelPromotedEvent)
     produces = (AnomalyDetectedEvent, MachineStateEvent, InputDriftedEvent, ModelRefusedEvent)
 

@@ -2,51 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-import msgspec
-
+from contract.columns import Columns
 from contract.events import SensorReadingIngestedEvent as Block
 
 # As many readings as a device may send in one message.
 _MOST_ROWS = 1000
 
 
-def joined(blocks: Iterable[Block]) -> list[Block]:
-    """The same readings in at most as many blocks, those of one device in their order.
+class Joining:
+    """The blocks of one batch of messages, those of one device in their order.
 
     Joined are single neighbours of one device, boot and set of metrics that say nothing of themselves alone: none that
-    is traced or has its sender's id. A joined block arrived when its first reading did.
+    is traced. A joined block arrived when its first reading did.
     """
-    runs: list[list[Block]] = []
-    latest: dict[tuple[str, str], list[Block]] = {}
-    for block in blocks:
-        device = block.site, block.device
-        run = latest.get(device)
-        if run is not None and _goes_on(run, block):
-            run.append(block)
+
+    def __init__(self) -> None:
+        self._blocks: list[Block | _Run] = []
+        self._latest: dict[tuple[str, str], _Run | None] = {}
+
+    def add(self, site: str, device: str, columns: Columns, at_ms: int) -> None:
+        """Readings that arrived at `at_ms` (UTC epoch ms), joined to those before them where that can be."""
+        run = self._latest.get((site, device))
+        if run is not None and run.goes_on(columns):
+            run.append(columns)
         else:
-            latest[device] = run = [block]
-            runs.append(run)
-    return [run[0] if len(run) == 1 else _one(run) for run in runs]
+            self._latest[site, device] = run = _Run(site, device, columns, at_ms)
+            self._blocks.append(run)
+
+    def add_whole(self, block: Block) -> None:
+        """A block that stays as it is."""
+        self._latest[block.site, block.device] = None
+        self._blocks.append(block)
+
+    def blocks(self) -> list[Block]:
+        """All that was added."""
+        return [each.block() if isinstance(each, _Run) else each for each in self._blocks]
 
 
-def _goes_on(run: Sequence[Block], block: Block) -> bool:
-    first = run[0]
-    return (
-        (first.boot, first.metrics, first.replayed, first.oldest)
-        == (block.boot, block.metrics, block.replayed, block.oldest)
-        and not (first.traced or block.traced)
-        and first.request_id is block.request_id is None
-        and len(first) == len(block) == 1
-        and len(run) < _MOST_ROWS
-    )
+class _Run:
+    """A block that may grow."""
 
+    def __init__(self, site: str, device: str, columns: Columns, at_ms: int) -> None:
+        self._site, self._device, self._first, self._at_ms = site, device, columns, at_ms
+        self._seq, self._measured_at_ms, self._rows = columns.seq, columns.measured_at_ms, columns.rows
+        # What must be the same in all of it.
+        self._alike = (columns.boot, columns.metrics, columns.replayed, columns.oldest)
+        self._grows = len(columns.seq) == 1 and not columns.traced
 
-def _one(run: Sequence[Block]) -> Block:
-    return msgspec.structs.replace(
-        run[0],
-        seq=[block.seq[0] for block in run],
-        measured_at_ms=[block.measured_at_ms[0] for block in run],
-        values=[[value for (value,) in columns] for columns in zip(*(block.values for block in run), strict=True)],
-    )
+    def goes_on(self, columns: Columns) -> bool:
+        """Are these the next of its readings?"""
+        return (
+            self._grows
+            and len(columns.seq) == 1
+            and (columns.boot, columns.metrics, columns.replayed, columns.oldest) == self._alike
+            and not columns.traced
+            and len(self._seq) < _MOST_ROWS
+        )
+
+    def append(self, columns: Columns) -> None:
+        """Take one more reading."""
+        self._seq += columns.seq
+        self._measured_at_ms += columns.measured_at_ms
+        self._rows += columns.rows
+
+    def block(self) -> Block:
+        """All of it in columns."""
+        first = self._first
+        return Block(
+            site=self._site,
+            device=self._device,
+            boot=first.boot,
+            received_at_ms=self._at_ms,
+            metrics=list(first.metrics),
+            seq=self._seq,
+            measured_at_ms=self._measured_at_ms,
+            values=[list(column) for column in zip(*self._rows, strict=True)],
+            replayed=first.replayed,
+            traced=first.traced,
+            oldest=first.oldest,
+        )

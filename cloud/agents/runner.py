@@ -12,6 +12,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import msgspec
 import stamina
@@ -92,9 +93,11 @@ class Runner:
             while True:
                 await asyncio.wait({receiving}, timeout=max(0.0, due - loop.time()))
                 if receiving.done():
-                    messages = receiving.result()
-                    receiving = asyncio.create_task(self._bus.receive(BATCH))
+                    messages, began = receiving.result(), loop.time()
                     await self._take(messages)
+                    if len(messages) < BATCH:
+                        await asyncio.sleep(began + self._agent.rhythm_s - loop.time())
+                    receiving = asyncio.create_task(self._bus.receive(BATCH))
                 if loop.time() >= due:
                     due, ticks = loop.time() + TICK_S, ticks + 1
                     self._watch.began()
@@ -225,6 +228,7 @@ def last_will(agent: type[Agent], instance: str, since_ms: int) -> tuple[str, by
     return str(AgentTopic(agent.name, instance)), msgspec.json.encode(status)
 
 
+@lru_cache(10_000)
 def _family(topic: str) -> str:
     """What tells one kind of message from another: the topic without the names in the middle or the partition."""
     parts = topic.split("/")

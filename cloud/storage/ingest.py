@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
 from cloud.storage import ingest_sql as sql
+from cloud.storage.ingest_copy import copy_readings
 from cloud.storage.ingest_retired import take_out_what_is_retired
 from cloud.storage.ingest_rows import BootKey, Identity, Sorted, key_of, key_of_rejected, sort
 from cloud.storage.ingest_sql import BootState, Change, Connection, Known
@@ -34,19 +36,34 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def ingest(
-    connection: Connection, validated: Sequence[ValidatedDataEvent], rejected: Sequence[ReadingRejectedEvent]
+    connection: Connection,
+    validated: Sequence[ValidatedDataEvent],
+    rejected: Sequence[ReadingRejectedEvent],
+    *,
+    believing: bool = True,
 ) -> Stored:
-    """Store and account for everything, inside the caller's transaction."""
+    """Store and account for everything, inside the caller's transaction.
+
+    `believing`: what a boot does not account for is not in the store, as it should be, and goes straight to its place.
+    Raises: asyncpg.UniqueViolationError when it is there all the same; nothing is stored then.
+    """
     # First of all: who waits here for another Historian to make a month must not hold a boot that the other wants.
     await sql.make_room(connection, {at_ms // _DAY_MS for block in validated for at_ms in block.measured_at_ms})
     touched = _touched(validated, rejected)
     order = await metric_order(connection, validated)
     boots = await sql.lock_boots(connection, {key: touch.first_seen_ms for key, touch in touched.items()})
-    known = await sql.look_up(connection, _accounted_before(touched, boots))
-    arrived = sort(validated, order, {identity: had.content for identity, had in known.items() if had.content})
+    straight = {key for key, touch in touched.items() if believing and touch.is_new(key, boots[key])}
+    await copy_readings(
+        connection, [(block, order[key_of(block).of]) for block in validated if key_of(block) in straight]
+    )
+    known = await sql.look_up(connection, _accounted_before(touched, boots, but=straight))
+    others = [block for block in validated if key_of(block) not in straight]
+    arrived = sort(others, order, {identity: had.content for identity, had in known.items() if had.content})
     again = await take_out_what_is_retired(connection, arrived, known)
     rows = [row for taken in arrived.rows.values() for row in taken.values()]
     inserted = await sql.insert_readings(connection, rows)
+    absorbed = len(rows) - sum(inserted.values())
+    inserted |= {key: touched[key].readings for key in straight}
     accepted = _accepted_after_all(arrived, known)
     await sql.count_as_stored(connection, accepted)
     fresh = await sql.quarantine(connection, [*rejected, *arrived.conflicts])
@@ -55,13 +72,12 @@ async def ingest(
     change = _change_of_refused(rejected, fresh, refused, accepted)
     changes = [touch.change(key, boots[key].floor, inserted.get(key, 0), change[key]) for key, touch in touched.items()]
     current, earlier = _watermarks(await sql.account(connection, changes))
-    stored = sum(inserted.values())
     return Stored(
         watermarks=current,
         earlier=earlier,
         conflicts=arrived.conflicts,
-        stored=stored,
-        repeats=arrived.repeats + again + len(rows) - stored,
+        stored=sum(inserted.values()),
+        repeats=arrived.repeats + again + absorbed,
     )
 
 
@@ -73,6 +89,16 @@ class _Touch:
         self.seqs: list[int] = []
         self.times_ms: list[int] = []
         self.oldest = 0
+
+    @property
+    def readings(self) -> int:
+        """How many there are, refusals left out."""
+        return len(self.times_ms)
+
+    def is_new(self, key: BootKey, accounted: Accounted) -> bool:
+        """Did none of it arrive before, neither alone nor twice in this batch? Uncounted readings are never sure."""
+        distinct = len(set(self.seqs)) == len(self.seqs)
+        return key.counted and distinct and not accounted.has_any(min(self.seqs), max(self.seqs))
 
     def change(self, key: BootKey, floor: int, stored: int, rejected: int) -> Change:
         accounted = multirange(self.seqs, max(self.oldest, floor)) if key.counted else NOTHING
@@ -102,9 +128,12 @@ def _touch(touched: dict[BootKey, _Touch], key: BootKey, at_ms: int) -> _Touch:
     return touch
 
 
-def _accounted_before(touched: Mapping[BootKey, _Touch], boots: Mapping[BootKey, Accounted]) -> set[Identity]:
+def _accounted_before(
+    touched: Mapping[BootKey, _Touch], boots: Mapping[BootKey, Accounted], *, but: AbstractSet[BootKey]
+) -> set[Identity]:
     """The readings that are repeats, contradictions, or late ones that were thought lost or were refused."""
-    return {(key, seq) for key, touch in touched.items() if key.counted for seq in touch.seqs if seq in boots[key]}
+    asked = {key: touch for key, touch in touched.items() if key.counted and key not in but}
+    return {(key, seq) for key, touch in asked.items() for seq in touch.seqs if seq in boots[key]}
 
 
 def _accepted_after_all(arrived: Sorted, known: Mapping[Identity, Known]) -> dict[Identity, int]:

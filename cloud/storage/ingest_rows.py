@@ -110,14 +110,25 @@ def key_of_rejected(event: ReadingRejectedEvent) -> BootKey:
     return BootKey(event.site, event.device, event.boot if event.boot and numbered else UNCOUNTED_BOOT)
 
 
+def aligned_columns(
+    names: Sequence[str], values: Sequence[Sequence[float]], metrics: Sequence[str]
+) -> list[Sequence[float] | None]:
+    """The columns `names` in the order of `metrics`, None: not measured; not more than the last of them needs."""
+    by_name = dict(zip(names, values, strict=True))
+    length = max((at + 1 for at, metric in enumerate(metrics) if metric in by_name), default=0)
+    return [by_name.get(metric) for metric in metrics[:length]]
+
+
 def aligned(
     names: Sequence[str], values: Sequence[Sequence[float]], metrics: Sequence[str]
 ) -> Iterator[tuple[float | None, ...]]:
-    """The rows of a block of columns `names`, in the order of `metrics`; not longer than its last metric needs."""
-    by_name = dict(zip(names, values, strict=True))
-    length = max((at + 1 for at, metric in enumerate(metrics) if metric in by_name), default=0)
-    columns: list[Sequence[float] | repeat[None]] = [by_name.get(metric, repeat(None)) for metric in metrics[:length]]
-    return zip(*columns, strict=False) if columns else repeat(())
+    """The rows of a block, likewise."""
+    columns = aligned_columns(names, values, metrics)
+    return (
+        zip(*(repeat(None) if column is None else column for column in columns), strict=False)
+        if columns
+        else repeat(())
+    )
 
 
 def _rows(event: ValidatedDataEvent, metrics: Sequence[str]) -> Iterator[Row]:

@@ -43,18 +43,9 @@ class BootState(NamedTuple):
 
 
 async def make_room(connection: Connection, days: Iterable[int]) -> None:
-    """Have a place for readings of these days (since 1970), and the table that they are copied through.
-
-    In one round trip: as a rule there is nothing to do.
-    """
-    if not (wanted := sorted(days)):
-        return
-    await connection.execute(
-        f"""
-        SELECT readings_make_room('{{{",".join(map(str, wanted))}}}');
-        CREATE TEMP TABLE IF NOT EXISTS staged (LIKE readings) ON COMMIT DELETE ROWS
-        """
-    )
+    """Have a place for readings of these days (since 1970)."""
+    if wanted := sorted(days):
+        await connection.execute("SELECT readings_make_room($1)", wanted)
 
 
 async def lock_boots(connection: Connection, first_seen: Mapping[BootKey, int]) -> dict[BootKey, Accounted]:
@@ -122,6 +113,7 @@ async def insert_readings(connection: Connection, rows: Sequence[Row]) -> dict[B
     """
     if not rows:
         return {}
+    await connection.execute("CREATE TEMP TABLE IF NOT EXISTS staged (LIKE readings) ON COMMIT DELETE ROWS")
     await connection.copy_records_to_table("staged", records=rows, columns=Row._fields)
     columns = ", ".join(f'"{name}"' for name in Row._fields)
     counts = await connection.fetch(

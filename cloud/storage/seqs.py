@@ -34,6 +34,11 @@ class Accounted:
         at = bisect.bisect_right(self._lows, seq) - 1
         return at >= 0 and seq < self._runs[at].high
 
+    def has_any(self, low: int, high: int) -> bool:
+        """Is one of the numbers from `low` up to and with `high` accounted for?"""
+        at = bisect.bisect_right(self._lows, high) - 1
+        return at >= 0 and low < self._runs[at].high
+
     @property
     def floor(self) -> int:
         """Below this number nobody waits any more: what is missing there is too long ago."""

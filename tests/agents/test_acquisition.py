@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from cloud.agents.acquisition import NOBODY, DataAcquisitionAgent, ingest
 from cloud.agents.agent import RawTelemetry
 from contract.errors import Reason
 from contract.events import HopEvent, ReadingRejectedEvent, SensorReadingIngestedEvent
+from tests.support.golden import Accepted, accepted
 
 TOPIC = "ronda/v1/plant-1/pump-07/telemetry"
 BOOT = "9f2c41d07be3a655"
@@ -75,3 +77,10 @@ async def test_a_traced_message_leaves_one_hop_with_the_number_of_its_readings()
 async def test_an_untraced_message_leaves_no_hop() -> None:
     out = await DataAcquisitionAgent(lambda: 5.0).handle([raw({"boot": BOOT, **reading(0, a=1)})])
     assert not [event for event in out if isinstance(event, HopEvent)]
+
+
+@pytest.mark.parametrize("golden", accepted(), ids=str)
+async def test_what_goes_on_is_what_the_careful_decoder_says(golden: Accepted) -> None:
+    message = RawTelemetry(golden.topic, golden.payload, 1_763_800_001_000)
+    out = await DataAcquisitionAgent(lambda: 5.0).handle([message])
+    assert [event for event in out if not isinstance(event, HopEvent)] == ingest(message)

@@ -59,6 +59,22 @@ class Forger(Passing):
         return block  # type: ignore[return-value]  # the point of the test
 
 
+class Calm(Passing):
+    """Works in a rhythm, and remembers how many readings each of its batches had."""
+
+    name = "calm"
+    # Longer than the test needs to publish a handful of messages.
+    rhythm_s = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    async def handle(self, batch: Sequence[Input]) -> Sequence[Event]:
+        self.batches.append(len(batch))
+        return await super().handle(batch)
+
+
 def block(seq: int, metric: str = "a") -> SensorReadingIngestedEvent:
     return SensorReadingIngestedEvent(
         site="plant-1",
@@ -178,3 +194,16 @@ def test_an_agent_may_write_only_what_it_declares() -> None:
     writes = Passing.party().writes
     assert topic_filter(ValidatedDataEvent) in writes
     assert topic_filter(AnomalyDetectedEvent) not in writes
+
+
+async def test_what_comes_alone_is_handled_at_once_and_a_stream_in_the_rhythm_of_its_agent() -> None:
+    broker, agent = MemoryBroker(), Calm()
+    async with asyncio.timeout(20), running(broker, agent), broker.bus("probe") as probe:
+        await probe.subscribe(topic_filter(ValidatedDataEvent))
+        await probe.publish(encode_events([block(0)]))
+        await probe.receive()
+        for seq in range(1, 6):
+            await probe.publish(encode_events([block(seq)]))
+        while sum(agent.batches) < 6:
+            await probe.receive()
+    assert agent.batches == [1, 5]
