@@ -66,7 +66,7 @@ class ValidationAgent(Agent):
         """The device's limits; asked again when a metric is unknown, since it may have been registered meanwhile."""
         key = (block.site, block.device)
         asked_ms, limits = self._limits.get(key, (0, None))
-        if limits is not None and limits.keys() >= set(block.metrics) and now_ms - asked_ms < believed_ms:
+        if limits is not None and limits.keys() >= set(block.metrics) and 0 <= now_ms - asked_ms < believed_ms:
             return limits
         metrics = await self._devices.metrics(*key)
         if metrics is None and any(time_fault(at, now_ms) is None for at in block.measured_at_ms):

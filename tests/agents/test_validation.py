@@ -159,3 +159,13 @@ async def test_a_device_that_is_always_out_of_range_is_looked_up_once_a_second()
     for _ in range(100):
         await agent.handle([block([NOW], a=[5.0])])
     assert registered.asked == 1
+
+
+async def test_a_clock_that_was_set_back_keeps_no_old_range_in_force() -> None:
+    now = [NOW]
+    registered = Registered([Metric(name="a", high=1.0)])
+    agent = ValidationAgent(registered, lambda: now[0])
+    assert reasons(await agent.handle([block([NOW - 7_200_000], a=[5.0])])) == [Reason.OUT_OF_RANGE]
+    registered.known = [Metric(name="a", high=10.0)]
+    now[0] -= 3_600_000
+    assert reasons(await agent.handle([block([NOW - 7_200_000], a=[5.0])])) == []
