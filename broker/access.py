@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from broker.filters import is_filter, is_too_long, is_topic, matches
+from broker.sys_tree import SYS
 from contract.access import Party, device_rights, gateway_rights
 from contract.errors import ContractError
 from contract.names import check_device, check_site
@@ -59,7 +60,8 @@ def refusal(rights: Party | None, action: Action, topic: str) -> Refusal | None:
         return Refusal.TOO_LONG
     if action is Action.SUBSCRIBE:
         return None if is_filter(topic) else Refusal.NOT_A_TOPIC
-    if not is_topic(topic):
+    # Nobody may write the broker's own tree; who may read it is said as for any topic.
+    if not is_topic(topic) and not (action is Action.READ and topic.startswith(SYS)):
         return Refusal.NOT_A_TOPIC
     granted = rights.writes if action is Action.WRITE else rights.reads
     return None if any(matches(one, topic) for one in granted) else Refusal.NOT_YOURS

@@ -26,9 +26,10 @@ except ImportError as missing:
 from broker.address import MqttAddress
 from broker.bus import Message, RefusedError, Will
 from broker.inbox import Inbox
+from broker.kept_up import LostError
 from broker.tls import client_context
 
-__all__ = ["Connection", "MqttError", "client"]
+__all__ = ["Connection", "client"]
 
 log = logging.getLogger("ronda.broker.bus")
 
@@ -67,9 +68,11 @@ class Connection:
         self._batches: dict[int, _Batch] = {}
         self._paused: socket.socket | None = None
         self._resting = asyncio.Event()
+        # Set by whoever renews the subscriptions.
+        self.settled = False
 
     async def open(self) -> None:
-        """Connect. Raises: MqttError, RefusedError for what the broker says no to."""
+        """Connect. Raises: LostError, OSError; RefusedError for what the broker says no to."""
         self._paho.manual_ack_set(True)
         # paho searches all messages under way whenever one is acknowledged if it limits them; `_SLICE` does instead.
         self._paho.max_inflight_messages_set(0)
@@ -79,6 +82,9 @@ class Connection:
             await self._client.__aenter__()
         except aiomqtt.exceptions.MqttConnectError as error:
             raise RefusedError(str(error)) from error
+        except MqttError as error:
+            # aiomqtt hides the cause, but Python keeps it.
+            raise _cause(error) from error
         # asyncio complains of an exception that nobody asked for, and a connection may break while nobody waits.
         self._gone.add_done_callback(lambda gone: gone.cancelled() or gone.exception())
         self._paho.disable_logger()
@@ -86,7 +92,7 @@ class Connection:
 
     async def close(self) -> None:
         """Say good-bye; the broker then keeps the will to itself."""
-        self.resume()
+        self.read_on()
         try:
             await self._client.__aexit__(None, None, None)
         except MqttError:
@@ -98,7 +104,7 @@ class Connection:
             self._paho.disconnect()
             self._paho.loop_write()
 
-    async def lost(self) -> str:
+    async def until_lost(self) -> str:
         """Wait until the connection is gone; returns why."""
         await asyncio.wait([self._gone])
         return str(self._gone.exception() or "closed")
@@ -106,7 +112,7 @@ class Connection:
     async def subscribe(self, filters: Sequence[str]) -> None:
         """Subscribe at QoS 1 and wait for the answer, unless it comes behind messages that the caller must take first.
 
-        Raises: MqttError, RefusedError.
+        Raises: LostError, RefusedError.
         """
         asking = asyncio.create_task(self._ask(filters))
         self._gone.add_done_callback(lambda _: asking.cancel())
@@ -123,7 +129,9 @@ class Connection:
         try:
             await asking
         except asyncio.CancelledError as error:
-            raise MqttError("the broker did not answer") from error
+            raise LostError("the broker did not answer") from error
+        except MqttError as error:
+            raise LostError(str(error)) from error
 
     async def _ask(self, filters: Sequence[str]) -> None:
         codes = await self._client.subscribe([(wanted, 1) for wanted in filters], timeout=math.inf)
@@ -137,7 +145,7 @@ class Connection:
             self._gone.set_exception(error)
             self.abandon()
 
-    def acknowledge(self, messages: Sequence[Message]) -> None:
+    async def acknowledge(self, messages: Sequence[Message]) -> None:
         """Send PUBACK for those that came in on this connection."""
         for message in messages:
             token = message.token
@@ -158,7 +166,7 @@ class Connection:
                 self._batches.pop(packet_id, None)
         return list(batch.unconfirmed.values())
 
-    def resume(self) -> None:
+    def read_on(self) -> None:
         """Read the socket again, once the inbox has room."""
         if self._paused is not None and not self._inbox.full:
             sock, self._paused = self._paused, None
@@ -218,3 +226,9 @@ def client(address: MqttAddress, client_id: str, *, persistent: bool, will: Will
 
 def _value(code: Any) -> int:
     return int(getattr(code, "value", code))
+
+
+def _cause(error: MqttError) -> OSError | LostError:
+    """What lies behind aiomqtt's words."""
+    cause = error.__context__
+    return cause if isinstance(cause, OSError) else LostError(str(error))

@@ -101,6 +101,15 @@ class Bus(Protocol):
         ...
 
 
+class Line(Bus, Protocol):
+    """A bus that knows whether it is up."""
+
+    @property
+    def connected(self) -> bool:
+        """Is there a connection at this moment, with all subscriptions in force?"""
+        ...
+
+
 def check_messages(messages: Sequence[tuple[str, bytes]]) -> None:
     """Raises: ContractError for what is no topic, or a message over MAX_PACKET_BYTES: a broker hangs up on either."""
     for topic, payload in messages:

@@ -62,12 +62,11 @@ class Credentials:
         self.set_all({user: password})
 
     def set_all(self, passwords: Mapping[str, str]) -> None:
-        """The same for many users in one write."""
-        fresh = {
-            _checked(user): _hashed(password, secrets.token_bytes(_SALT_BYTES)) for user, password in passwords.items()
-        }
+        """The same for many users in one write; none where all of it stands there already, as at most starts."""
         with self._writing() as hashes:
-            hashes.update(fresh)
+            for user, password in passwords.items():
+                if not _is_hash_of(hashes.get(_checked(user), ""), password):
+                    hashes[user] = _hashed(password, secrets.token_bytes(_SALT_BYTES))
 
     def remove(self, user: str) -> None:
         """Let `user` connect no more; the embedded broker cuts its connections off."""
@@ -105,9 +104,11 @@ class Credentials:
         lock = self.path.with_name(self.path.name + ".lock")
         with lock.open("a") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            hashes = _read(self.path)
+            before = _read(self.path)
+            hashes = dict(before)
             yield hashes
-            _write(self.path, hashes)
+            if hashes != before or not self.path.exists():
+                _write(self.path, hashes)
 
 
 def secret_client_id(name: str, password: str | None) -> str:

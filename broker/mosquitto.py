@@ -15,6 +15,7 @@ from pathlib import Path
 from broker.access import rights_of
 from broker.bus import MAX_PACKET_BYTES, Promises
 from broker.credentials import Credentials
+from broker.fullness import MAX_MESSAGES
 from broker.listeners import Listener, reached_at
 from broker.tls import server_context
 from contract.access import Party, device_rights
@@ -76,6 +77,7 @@ def configuration(
         # Pipelined QoS 1 publishing went from 6,400/s to 131,000/s with it.
         "set_tcp_nodelay true",
         f"max_inflight_messages {_MAX_INFLIGHT}",
+        # The default of 1000 is one second of a busy site.
         f"max_queued_messages {max_queued}",
         f"max_packet_size {MAX_PACKET_BYTES}",
         "connection_messages false",

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from broker.bus import Bus, Message, Promises
+from broker.bus import Line, Message, Promises
 
 
 class TwoLines:
     """As `broker.bus.Bus` says. `hears` has the session and the will; `speaks` needs neither."""
 
-    def __init__(self, hears: Bus, speaks: Bus) -> None:
+    def __init__(self, hears: Line, speaks: Line) -> None:
         self._hears, self._speaks = hears, speaks
         self._open = contextlib.AsyncExitStack()
 
@@ -26,6 +26,11 @@ class TwoLines:
     def promises(self) -> Promises:
         """Those of the broker behind both."""
         return self._hears.promises
+
+    @property
+    def connected(self) -> bool:
+        """Can it be heard and spoken on at this moment?"""
+        return self._hears.connected and self._speaks.connected
 
     async def __aenter__(self) -> Self:
         """Connect both. Raises: what either does."""

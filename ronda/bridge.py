@@ -14,6 +14,7 @@ from pathlib import Path
 from broker.address import MqttAddress
 from broker.credentials import Credentials
 from broker.mqtt import MqttBus
+from broker.two_lines import TwoLines
 from contract.access import gateway_rights
 from contract.names import check_site
 from edge.bridge import Bridge, Route, check_prefix
@@ -74,9 +75,15 @@ def _theirs(around: Surroundings, outer: str) -> MqttAddress:
 
 
 async def _carry(theirs: MqttAddress, ours: MqttAddress, route: Route) -> None:
-    # The same name after a restart: their broker keeps for us what came in between, where it keeps sessions.
-    name = f"bridge-{hashlib.sha256(f'{route.prefix}/{route.site}'.encode()).hexdigest()[:16]}"
-    async with MqttBus(theirs, name) as outer, MqttBus(ours, f"{name}-in", persistent=False) as inner:
+    # What we hear on the one we say on the other: with one connection to each, two full inboxes would wait for ever.
+    # The same names after a restart: their broker keeps for us what came in between, where it keeps sessions. No
+    # longer than the 23 characters that every broker takes (MQTT 3.1.1, section 3.1.3.1).
+    known = hashlib.sha256(f"{route.prefix}/{route.site}".encode()).hexdigest()[:16]
+    outer = TwoLines(MqttBus(theirs, f"bridge-{known}"), MqttBus(theirs, f"speaks-{known}", persistent=False))
+    inner = TwoLines(
+        MqttBus(ours, f"bridge-{known}-in", persistent=False), MqttBus(ours, f"speaks-{known}-in", persistent=False)
+    )
+    async with outer, inner:
         await Bridge(outer, inner, route, _Told()).run()
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from broker.address import MqttAddress
-from broker.mqtt import MqttBus
 from contract.access import gateway_rights
 from edge.clock import SystemClock
 from edge.fleet import stopped_by_signals
@@ -18,6 +17,7 @@ from edge.gateway.artifacts import Artifacts
 from edge.gateway.bounds import Bounds
 from edge.gateway.errors import GatewayError
 from edge.gateway.gateway import Gateway
+from edge.gateway.lines import to_cloud, to_devices
 from edge.gateway.mapping import Mapping, read_mapping
 from edge.gateway.outbox import Outbox
 from edge.gateway.shelf import Shelf
@@ -46,8 +46,8 @@ async def run_gateway(mapping_file: Path, data: Path, outer: str | None) -> None
             outbox,
             Shelf(data / "models", mapping.site, _artifacts(settings).fetch),
             # The same name after a restart: the local broker keeps for us what came in between.
-            local=lambda: MqttBus(local, f"{name}-in", will=last_will(mapping.site, mapping.name)),
-            cloud=lambda: MqttBus(cloud, name, persistent=False, will=last_will(mapping.site, mapping.name)),
+            local=lambda: to_devices(local, name, last_will(mapping.site, mapping.name)),
+            cloud=lambda: to_cloud(cloud, name, last_will(mapping.site, mapping.name)),
             now_ms=now_ms,
         )
         print(f"the site {mapping.site}: from {local} to {cloud}; Ctrl-C stops it", flush=True)

@@ -17,7 +17,9 @@ from broker.embedded.counters import Status
 from broker.embedded.exchange import Exchange
 from broker.embedded.log import Log
 from broker.embedded.server import Server
+from broker.fullness import Fill
 from broker.listeners import Listener
+from broker.sys_tree import QUEUES, said
 from contract.access import Party
 from contract.errors import RondaError
 
@@ -114,6 +116,14 @@ class EmbeddedBroker:
         if self._exchange is None:
             raise EmbeddedBrokerError("the broker was not started")
         return self._exchange.status()
+
+    def fills(self) -> list[Fill]:
+        """How full the queues are that hold publishers back, said to whoever listens too; none before `start`."""
+        if self._exchange is None:
+            return []
+        found = self._exchange.fills()
+        self._exchange.say(QUEUES, said(found))
+        return found
 
     def dead_letters(self) -> list[tuple[str, str, bytes]]:
         """Messages that were put aside, since their subscriber never survived them: client, topic, payload."""

@@ -9,9 +9,9 @@ from typing import Protocol
 import msgspec
 
 from broker.embedded.outbox import DurableOutbox, Outbox
+from broker.fullness import MAX_MESSAGES
 
-# A service's queue holds the publisher back when it is full: an hour of 250 readings/s.
-_MAX_ROWS = 1_000_000
+# As much again as messages of a kilobyte, which is five readings.
 _MAX_OCTETS = 1024 * 1024 * 1024
 # A device that is away must not hold up the plant: beyond this it misses what is newest, as in Mosquitto.
 _DEVICE_ROWS = 10_000
@@ -26,9 +26,9 @@ class QueueSpec(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a service's queue."""
+    """Bounds of a service's queue, which holds the publisher back when it is full."""
 
-    rows: int = _MAX_ROWS
+    rows: int = MAX_MESSAGES
     octets: int = _MAX_OCTETS
 
 
@@ -63,15 +63,16 @@ class Client:
         return self.outbox if isinstance(self.outbox, DurableOutbox) else None
 
     @property
-    def holds_back(self) -> bool:
-        """Must publishers wait for this client's queue to get room?
+    def is_waited_for(self) -> bool:
+        """Is this a service that is declared or here?
 
-        Those of a service that is declared or here. A service that nobody declares and that is away may never come
-        back: full, it misses what is newest, as a device does, and what it misses is counted.
+        One that nobody declares and that is away may never come back: full, it misses what is newest, as a device
+        does, and what it misses is counted.
         """
+        return self.declared or (self.line is not None and is_service(self.user))
+
+    @property
+    def holds_back(self) -> bool:
+        """Must publishers wait for this client's queue to get room?"""
         durable = self.durable
-        return (
-            durable is not None
-            and durable.full
-            and (self.declared or (self.line is not None and is_service(self.user)))
-        )
+        return durable is not None and durable.full and self.is_waited_for

@@ -56,6 +56,8 @@ class Connection(BrokerProtocolHandler):  # type: ignore[misc]  # amqtt publishe
         """Say whose connection this is; amqtt makes the handler itself."""
         self._exchange, self.client = exchange, client
         self._answers = bytearray()
+        # QoS 2: taken with those answers, and again when the log cannot have them.
+        self._taken: set[int] = set()
         self._sender: asyncio.Task[None] | None = None
         self._closing_reason = ""
         # The client's own good-bye, a take-over or the broker's stop: no will is due, no attempt is counted.
@@ -134,6 +136,7 @@ class Connection(BrokerProtocolHandler):  # type: ignore[misc]  # amqtt publishe
             self._answers += id_packet(PUBACK, message.packet_id)
         elif message.qos:
             self.client.taken.add(message.packet_id)
+            self._taken.add(message.packet_id)
             self._answers += id_packet(PUBREC, message.packet_id)
 
     async def _route(self, message: Publish) -> None:
@@ -155,7 +158,13 @@ class Connection(BrokerProtocolHandler):  # type: ignore[misc]  # amqtt publishe
         """Once the log has it, say so."""
         if self._answers:
             answers, self._answers = bytes(self._answers), bytearray()
-            await self._exchange.log.written()
+            taken, self._taken = self._taken, set()
+            try:
+                await self._exchange.log.written()
+            except LogError:
+                self.client.taken -= taken
+                self._exchange.counters.refused_full += 1
+                raise
             self.writer.write(answers)
             await self.writer.drain()
 

@@ -12,11 +12,13 @@ class Counters(msgspec.Struct):
     delivered: int = 0
     # By reason (`broker.access.Refusal`): acknowledged to the publisher and dropped, as Mosquitto does.
     refused: dict[str, int] = msgspec.field(default_factory=dict)
-    # A queue was full: the publisher was held back, and after that its connection closed without acknowledgement.
+    # A queue or the disk was full: the publisher was held back, then its connection closed without acknowledgement.
     refused_full: int = 0
     # The bound of a live subscriber, a device, or a service that is away and undeclared was reached: it missed these.
     dropped_slow: int = 0
     dropped_retained: int = 0
+    # Times that the log's disk had no room left: every queue was then held to a small bound.
+    disk_full: int = 0
     dead_letters: int = 0
     connections: int = 0
     refused_connections: int = 0
@@ -45,3 +47,5 @@ class Status(msgspec.Struct, frozen=True):
     retained: int
     # Put aside and kept in the log, those of earlier starts included.
     dead_letters: int
+    # Is the disk full at this moment?
+    scarce: bool = False

@@ -16,6 +16,7 @@ from broker.embedded.outbox import DurableOutbox, Outbox
 from broker.embedded.routes import Routes
 from broker.embedded.rows import StoredSession
 from broker.filters import matches, shortened
+from broker.fullness import Fill
 
 log = logging.getLogger("ronda.broker.exchange")
 
@@ -166,8 +167,26 @@ class Exchange:
             for c in self.clients.values()
             if c.durable is not None
         ]
-        counters = msgspec.structs.replace(self.counters, refused=dict(self.counters.refused))
-        return Status(counters, queues, len(self._retained), self.log.dead_count())
+        room = self.log.room
+        counters = msgspec.structs.replace(self.counters, refused=dict(self.counters.refused), disk_full=room.ran_out)
+        return Status(counters, queues, len(self._retained), self.log.dead_count(), room.scarce)
+
+    def fills(self) -> list[Fill]:
+        """How full the queues are that hold publishers back, and the disk when it is: then it bounds all of them."""
+        waited_for = [c for c in self.clients.values() if c.durable is not None and c.is_waited_for]
+        found = [fill for c in waited_for if c.durable for fill in c.durable.fills(f"queue of {c.user}")]
+        return [*found, Fill("disk of the broker", 100, 100, "percent")] if self.log.room.scarce else found
+
+    def say(self, topic: str, payload: bytes) -> None:
+        """The broker's own word, to those who listen at this moment; kept for nobody."""
+        for client, _ in self._readers(topic):
+            if client.line is not None:
+                client.outbox.offer(topic, payload, qos=0, retain=False)
+
+    def tidy(self) -> None:
+        """Now and then: tidy the log, and let those try again who were held back for want of room on its disk."""
+        self.log.tidy()
+        self.room.set()
 
     def _readers(self, topic: str) -> list[tuple[Client, int]]:
         may = self.rules.may

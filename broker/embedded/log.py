@@ -10,43 +10,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import io
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
+from broker.embedded.changes import Changes
+from broker.embedded.file import LogError, locked, moved, opened
+from broker.embedded.room import PORTION_BYTES, Room
 from broker.embedded.rows import Queue, Row, StoredSession
-from contract.errors import RondaError
+
+__all__ = ["Log", "LogError"]
 
 log = logging.getLogger("ronda.broker.log")
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS queue(id INTEGER PRIMARY KEY, topic TEXT, payload BLOB, retain INTEGER);
-CREATE TABLE IF NOT EXISTS session(
-    client TEXT PRIMARY KEY, number INTEGER UNIQUE, user TEXT, head INTEGER, attempts INTEGER, seen_s REAL);
-CREATE TABLE IF NOT EXISTS subscription(client TEXT, filter TEXT, qos INTEGER, PRIMARY KEY(client, filter));
-CREATE TABLE IF NOT EXISTS retained(topic TEXT PRIMARY KEY, payload BLOB, qos INTEGER);
-CREATE TABLE IF NOT EXISTS dead(
-    id INTEGER PRIMARY KEY AUTOINCREMENT, client TEXT, topic TEXT, payload BLOB, buried_s REAL);
-"""
 # A queue row's id is the client's number and the message's sequence in one integer: every client appends at a place
 # of its own in one B-tree, and what it acknowledged is deleted as one range.
 _SEQ_BITS = 40
-_RETAINED_BATCH = 500
 # Acknowledgements wait this long for a transaction to join; lost in a crash, they only make messages come again.
 _LAZY_S = 0.05
 # The WAL grows to this before it is moved into the database file.
 _CHECKPOINT_BYTES = 8 * 1024 * 1024
 # Beyond this the writer is held up for a moment, so that the WAL starts again from its beginning.
 _TRUNCATE_BYTES = 64 * 1024 * 1024
+# The same two on a disk with little room, where each commit moves what it can: only what got away from that.
+_CAREFUL_BYTES = 16 * 1024 * 1024
 # Enough to look into what went wrong, and no second archive.
 _MAX_DEAD = 1000
 
-
-class LogError(RondaError):
-    """The log cannot be used or written; nothing is acknowledged that is not in it."""
+_Rows = list[tuple[Queue, Row]]
+_Retained = dict[str, tuple[bytes, int] | None]
 
 
 class Log:
@@ -64,16 +58,15 @@ class Log:
     def open(self) -> None:
         """Open or create the file. Raises: LogError when another broker has it, or it cannot be read."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self._path.with_suffix(".lock"))
+        self._lock = locked(self._path.with_suffix(".lock"))
         try:
-            self._db = sqlite3.connect(self._path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute("PRAGMA wal_autocheckpoint=0")
-            self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
+            self._db = opened(self._path)
+        except LogError:
             self._lock.close()
-            raise LogError(f"the broker's log {self._path} cannot be used: {error}") from error
+            raise
+        self.room = Room(self._path, self._db)
+        self._changes = Changes(self._db, self.room)
+        self.room.look()
 
     async def close(self) -> None:
         """Write what is left and close the file."""
@@ -147,27 +140,27 @@ class Log:
         """Start a durable session with a number that no other has."""
         (number,) = self._db.execute("SELECT coalesce(max(number), 0) + 1 FROM session").fetchone()
         session = StoredSession(client, number, user, 0, 0, now_s)
-        self._db.execute("INSERT INTO session VALUES(?,?,?,?,?,?)", session)
+        self._changes.make(("INSERT INTO session VALUES(?,?,?,?,?,?)", session))
         return session
 
     def remove_session(self, client: str, number: int) -> None:
         """Forget a session, its subscriptions and its queue."""
         self.flush()
         low = number << _SEQ_BITS
-        with self._transaction():
-            self._db.execute("DELETE FROM queue WHERE id > ? AND id < ?", (low, low + (1 << _SEQ_BITS)))
-            self._db.execute("DELETE FROM subscription WHERE client = ?", (client,))
-            self._db.execute("DELETE FROM session WHERE client = ?", (client,))
+        self._changes.make(
+            ("DELETE FROM queue WHERE id > ? AND id < ?", (low, low + (1 << _SEQ_BITS))),
+            ("DELETE FROM subscription WHERE client = ?", (client,)),
+            ("DELETE FROM session WHERE client = ?", (client,)),
+        )
 
     def mark_seen(self, clients: Iterable[str], now_s: float) -> None:
         """Remember that these clients are here now."""
-        with self._transaction():
-            self._db.executemany("UPDATE session SET seen_s = ? WHERE client = ?", [(now_s, one) for one in clients])
+        self._changes.note(*[("UPDATE session SET seen_s = ? WHERE client = ?", (now_s, one)) for one in clients])
 
     def mark(self, client: str, *, head: int, attempts: int, now_s: float) -> None:
         """Remember how often the first message of a queue was sent, and when the client was last here."""
         sql = "UPDATE session SET head = ?, attempts = ?, seen_s = ? WHERE client = ?"
-        self._db.execute(sql, (head, attempts, now_s, client))
+        self._changes.note((sql, (head, attempts, now_s, client)))
 
     def subscriptions(self, client: str) -> dict[str, int]:
         """Filter → granted QoS of a durable session."""
@@ -175,20 +168,19 @@ class Log:
 
     def add_subscription(self, client: str, wanted: str, qos: int) -> None:
         """Remember a durable session's subscription."""
-        self._db.execute("INSERT OR REPLACE INTO subscription VALUES(?,?,?)", (client, wanted, qos))
+        self._changes.make(("INSERT OR REPLACE INTO subscription VALUES(?,?,?)", (client, wanted, qos)))
 
     def remove_subscription(self, client: str, wanted: str) -> None:
         """Forget a durable session's subscription."""
-        self._db.execute("DELETE FROM subscription WHERE client = ? AND filter = ?", (client, wanted))
+        self._changes.make(("DELETE FROM subscription WHERE client = ? AND filter = ?", (client, wanted)))
 
     def bury(self, client: str, row: Row, now_s: float) -> None:
         """Put a message aside that its subscriber never survives; the oldest ones give way."""
-        with self._transaction():
-            self._db.execute(
-                "INSERT INTO dead(client, topic, payload, buried_s) VALUES(?,?,?,?)",
-                (client, row.topic, row.payload, now_s),
-            )
-            self._db.execute("DELETE FROM dead WHERE id <= (SELECT max(id) FROM dead) - ?", (_MAX_DEAD,))
+        sql = "INSERT INTO dead(client, topic, payload, buried_s) VALUES(?,?,?,?)"
+        self._changes.make(
+            (sql, (client, row.topic, row.payload, now_s)),
+            ("DELETE FROM dead WHERE id <= (SELECT max(id) FROM dead) - ?", (_MAX_DEAD,)),
+        )
 
     def dead(self) -> list[tuple[str, str, bytes]]:
         """The messages put aside: client, topic, payload."""
@@ -202,12 +194,19 @@ class Log:
     # -- the file itself --
 
     def tidy(self) -> None:
-        """Move the WAL into the database file when it has grown; in a thread, since it waits for the disk."""
+        """See whether there is room, and move the WAL into the database file when it has grown.
+
+        In a thread, since that waits for the disk.
+        """
+        self.room.look()
+        if self._acknowledged and self._group is None and self._lazy is None:
+            self._commit()
         if self._checkpoint is not None and not self._checkpoint.done():
             return
-        size = self._wal_bytes()
-        if size > _CHECKPOINT_BYTES:
-            self._checkpoint = asyncio.create_task(asyncio.to_thread(_checkpoint, self._path, size > _TRUNCATE_BYTES))
+        size, careful = self._wal_bytes(), self.room.careful
+        if size > (_CAREFUL_BYTES if careful else _CHECKPOINT_BYTES):
+            truncate = careful or size > _TRUNCATE_BYTES
+            self._checkpoint = asyncio.create_task(asyncio.to_thread(moved, self._path, truncate=truncate))
 
     def _wal_bytes(self) -> int:
         try:
@@ -227,28 +226,37 @@ class Log:
         acknowledged, self._acknowledged = self._acknowledged, {}
         group, self._group = self._group, None
         self._lazy = None
-        try:
-            self._write(rows, retained, acknowledged)
-        except sqlite3.Error as error:
-            log.exception("log.write_failed", extra={"messages": len(rows)})
-            for queue, row in rows:
-                queue.failed(row)
-            _fail(group, LogError(f"the broker's log cannot be written: {error}"))
-            return
-        for queue, row in rows:
-            queue.committed(row)
+        for portion in _portions(rows):
+            try:
+                self._changes.within_room(partial(self._write, portion, retained, acknowledged))
+            except sqlite3.Error as error:
+                self._failed(rows, acknowledged, error)
+                _fail(group, LogError(f"the broker's log cannot be written: {error}"))
+                return
+            retained, acknowledged, rows = {}, {}, rows[len(portion) :]
+            for queue, row in portion:
+                queue.committed(row)
+        self.room.spent()
         if group is not None and not group.done():
             group.set_result(None)
 
-    def _write(
-        self,
-        rows: list[tuple[Queue, Row]],
-        retained: dict[str, tuple[bytes, int] | None],
-        acknowledged: dict[int, int],
-    ) -> None:
+    def _failed(self, rows: _Rows, acknowledged: dict[int, int], error: sqlite3.Error) -> None:
+        """Nobody is told that these are kept. What was acknowledged goes by itself: nothing else makes room."""
+        # A full disk has said so once; a fleet that tries again would say it for ever.
+        level = logging.DEBUG if self.room.scarce else logging.ERROR
+        log.log(level, "log.write_failed", extra={"messages": len(rows), "error": str(error)})
+        for queue, row in rows:
+            queue.failed(row)
+        try:
+            self._write([], {}, acknowledged)
+        except sqlite3.Error:
+            self._acknowledged = acknowledged | self._acknowledged
+        self.room.spent()
+
+    def _write(self, rows: _Rows, retained: _Retained, acknowledged: Mapping[int, int]) -> None:
         if not (rows or retained or acknowledged):
             return
-        with self._transaction():
+        with self._changes.transaction():
             self._db.executemany(
                 "INSERT INTO queue VALUES(?,?,?,?)",
                 [((q.number << _SEQ_BITS) + r.seq, r.topic, r.payload, r.retain) for q, r in rows],
@@ -262,17 +270,6 @@ class Log:
             gone = [(topic,) for topic, value in retained.items() if value is None]
             self._db.executemany("DELETE FROM retained WHERE topic = ?", gone)
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-
 
 def _fail(group: asyncio.Future[None] | None, error: LogError) -> None:
     if group is not None and not group.done():
@@ -281,18 +278,12 @@ def _fail(group: asyncio.Future[None] | None, error: LogError) -> None:
         group.exception()
 
 
-def _checkpoint(path: Path, truncate: bool) -> None:
-    with contextlib.closing(sqlite3.connect(path, timeout=1.0)) as db:
-        db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        if truncate:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _locked(path: Path) -> io.TextIOWrapper:
-    handle = path.open("a")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        raise LogError(f"another broker is running on {path.parent}; stop it first") from None
-    return handle
+def _portions(rows: _Rows) -> Iterator[_Rows]:
+    """The rows in parts that a full disk's reserve can take; one that may be empty when there are none."""
+    start = octets = 0
+    for end, (_, row) in enumerate(rows):
+        octets += len(row.payload)
+        if octets > PORTION_BYTES and end > start:
+            yield rows[start:end]
+            start, octets = end, len(row.payload)
+    yield rows[start:]

@@ -8,6 +8,7 @@ from collections import deque
 from broker.embedded.log import Log
 from broker.embedded.packets import publish
 from broker.embedded.rows import Row
+from broker.fullness import Fill
 
 # Sent and not yet acknowledged. An agent takes 256 at once and acknowledges when its output is: two of those.
 _WINDOW = 500
@@ -20,7 +21,11 @@ _TAIL_BYTES = 8 * 1024 * 1024
 # A live subscriber that is further behind than this misses messages: 2 s of the fastest burst we carry.
 _LIVE = 20_000
 _LIVE_BYTES = 32 * 1024 * 1024
+# A durable queue's bound while the log's disk is full: what an agent works on, and the next of it.
+_SCARCE_ROWS = 2 * _TAIL
+_SCARCE_OCTETS = 1024 * 1024
 _MAX_PACKET_ID = 65_535
+_MEGABYTE = 1_000_000
 
 
 class Outbox:
@@ -111,7 +116,16 @@ class DurableOutbox(Outbox):
     @property
     def full(self) -> bool:
         """Is there no room for another message?"""
+        if self._log.room.scarce and (self.rows >= _SCARCE_ROWS or self.octets >= _SCARCE_OCTETS):
+            return True
         return self.rows >= self._max_rows or self.octets >= self._max_octets
+
+    def fills(self, name: str) -> tuple[Fill, Fill]:
+        """How full it is against both of its bounds."""
+        return (
+            Fill(name, self.rows, self._max_rows, "messages"),
+            Fill(name, self.octets // _MEGABYTE, max(1, self._max_octets // _MEGABYTE), "MB"),
+        )
 
     def append(self, topic: str, payload: bytes, *, retain: bool) -> None:
         """Write a message to the log; it is sent once it is there."""

@@ -21,6 +21,7 @@ _TROUBLE = (
     "refused_full",
     "dropped_slow",
     "dropped_retained",
+    "disk_full",
     "dead_letters",
     "refused_connections",
     "malformed_connections",
@@ -41,6 +42,7 @@ def fields(status: Status) -> dict[str, object]:
         "waiting_for": services,
         "retained": status.retained,
         "dead_letters_kept": status.dead_letters,
+        "scarce": status.scarce,
     }
 
 

@@ -209,13 +209,15 @@ class Server(Broker):  # type: ignore[misc]  # amqtt publishes no types
     def _publish_will(self, session: Session, handler: Connection) -> None:
         if session.will_flag and not self._stopping:
             session.will_flag = False
-            self._exchange.publish(
+            taken = self._exchange.publish(
                 handler.client.user,
                 session.will_topic,
                 bytes(session.will_message or b""),
                 qos=session.will_qos or 0,
                 retain=bool(session.will_retain),
             )
+            # There is nobody left to hold back.
+            self._exchange.counters.dropped_slow += not taken
 
     async def add_subscription(self, subscription: tuple[str, int], session: Session) -> int:
         """Grant a subscription, at QoS 1 at most, or answer 0x80."""
@@ -255,7 +257,7 @@ class Server(Broker):  # type: ignore[misc]  # amqtt publishes no types
                 self._cut_silent()
                 self._note_present()
                 self._forget_lost()
-                self._exchange.log.tidy()
+                self._exchange.tidy()
             except Exception as error:  # the next sweep is due whatever went wrong in this one
                 log.exception("sweep.failed", extra={"error": str(error)})
 

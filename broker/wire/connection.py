@@ -8,6 +8,7 @@ from typing import cast
 
 from broker.bus import Message, RefusedError
 from broker.inbox import Inbox
+from broker.kept_up import LostError
 from broker.wire.decoder import Connack, Decoder, ProtocolError, Suback, packet_ids
 from broker.wire.packets import DISCONNECT, PINGREQ, Greeting, acknowledge, connect, subscribe
 from broker.wire.session import Session
@@ -30,10 +31,6 @@ _REFUSALS = {
     5: "not authorised",
 }
 _UNAVAILABLE = 3
-
-
-class LostError(Exception):
-    """The connection broke; the text says why."""
 
 
 class Connection(asyncio.Protocol):
@@ -80,6 +77,11 @@ class Connection(asyncio.Protocol):
                 answer.set_exception(LostError(reason))
         if not self.lost.done():
             self.lost.set_result(reason)
+
+    async def until_lost(self) -> str:
+        """Wait until the connection is gone; returns why."""
+        await asyncio.wait([self.lost])
+        return self.lost.result()
 
     def pause_writing(self) -> None:
         """The broker does not keep up."""
@@ -185,7 +187,12 @@ class Connection(asyncio.Protocol):
         filters, waiting = self._answers.pop(answer.packet_id, ((), None))
         if waiting is None or waiting.done():
             return
-        refused = [wanted for wanted, code in zip(filters, answer.codes, strict=False) if code >= _FAILURE]
+        if len(answer.codes) != len(filters):
+            # Which of them it grants cannot be told (3.9.3).
+            waiting.set_exception(LostError("its answer to a subscription does not fit"))
+            self.drop(f"it broke the protocol: {len(answer.codes)} answers to {len(filters)} filters")
+            return
+        refused = [wanted for wanted, code in zip(filters, answer.codes, strict=True) if code >= _FAILURE]
         if refused:
             waiting.set_exception(RefusedError(f"the broker refuses the subscription to {', '.join(refused)}"))
         else:

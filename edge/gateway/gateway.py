@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from broker.bus import Bus
+from broker.bus import Bus, Line
 from contract.errors import TransientError
 from contract.topics import Channel, DeviceTopic, ModelTopic
 from edge.gateway.decode import Decoders
@@ -17,7 +17,7 @@ from edge.gateway.desk import Desk
 from edge.gateway.forwarder import Forwarder
 from edge.gateway.intake import Intake
 from edge.gateway.judge import Judge
-from edge.gateway.lines import Line, kept_up, may_come_back, together
+from edge.gateway.lines import kept_up, may_come_back, together
 from edge.gateway.mapping import Mapping
 from edge.gateway.outbox import Outbox
 from edge.gateway.pacing import Pace

@@ -1,15 +1,23 @@
-"""The lines to both brokers: kept up for as long as the gateway runs."""
+"""The lines to both brokers: kept up for as long as the gateway runs.
+
+To the local one there are two connections. While the outbox takes nothing, for want of room on its disk, nothing is
+read from there; what the gateway has to say meanwhile, why it waits and what is stored, must be heard all the same.
+The cloud's is always read on: what comes from there makes room.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 import stamina
 
-from broker.bus import Bus, RefusedError
+from broker.address import MqttAddress
+from broker.bus import Line, RefusedError, Will
+from broker.mqtt import MqttBus
+from broker.two_lines import TwoLines
 
 log = logging.getLogger("ronda.edge.gateway")
 
@@ -19,13 +27,14 @@ _AGAIN_S = 10.0
 Job = Coroutine[Any, Any, None]
 
 
-class Line(Bus, Protocol):
-    """A connection that knows whether it is up."""
+def to_devices(address: MqttAddress, name: str, will: Will) -> Line:
+    """The line to the local broker, which keeps for us, under the same name, what comes while we are away."""
+    return TwoLines(MqttBus(address, f"{name}-in", will=will), MqttBus(address, f"{name}-out", persistent=False))
 
-    @property
-    def connected(self) -> bool:
-        """Is there a connection at this moment?"""
-        ...
+
+def to_cloud(address: MqttAddress, name: str, will: Will) -> Line:
+    """The line to the cloud's."""
+    return MqttBus(address, name, persistent=False, will=will)
 
 
 async def together(*jobs: Job) -> None:

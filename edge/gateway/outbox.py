@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from broker.reserve import Reserve
 from contract.events import Watermark
 from edge.gateway.boots import Boot, Boots
 from edge.gateway.bounds import Bounds
@@ -14,9 +15,8 @@ from edge.gateway.counts import Counts
 from edge.gateway.errors import OutboxError
 from edge.gateway.gathering import Gathered
 from edge.gateway.pacing import Turn
-from edge.gateway.reserve import Reserve
 from edge.gateway.rows import Arrival, Batch, Counted, Freed, Held, Kept, Mark, Refusal
-from edge.gateway.schema import opened
+from edge.gateway.schema import RESERVE_BYTES, opened
 from edge.gateway.transaction import transaction
 
 _COLUMNS = "n, boot, seq, measured_at_ms, arrived_at_ms, flags, correlation_id, body"
@@ -36,7 +36,8 @@ class Outbox:
         self.boots = Boots(self._connection, self.own_boot, self._now_ms)
         self.counts = Counts(self._connection)
         self.bounds.open(self._connection)
-        self._reserve = Reserve(self._path.with_suffix(".reserve"), self._connection)
+        self._reserve = Reserve(self._path.with_suffix(".reserve"), self._connection, RESERVE_BYTES)
+        self._reserve.lay()
 
     def close(self) -> None:
         """Let go of the file."""

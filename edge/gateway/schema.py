@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.gateway.errors import GatewayError
-from edge.gateway.reserve import CHECKPOINT_PAGES
 
+# Pages of 4 kB in the journal before they are moved into the file: a megabyte, a few seconds of a busy site.
+_CHECKPOINT_PAGES = 250
+# When moving them fails for want of room, the journal grows by as much again before it fails too: both must then fit.
+RESERVE_BYTES = 3 * _CHECKPOINT_PAGES * 4096
 _VERSION = 1
 # AUTOINCREMENT: the number of a reading that is gone is not given to another one, so what was sent stays sent.
 _TABLES = """
@@ -52,8 +55,8 @@ def opened(path: Path, new_boot: Callable[[], str]) -> tuple[sqlite3.Connection,
         # reading: the cloud would refuse that one. All that waits is one commit, so it costs one sync for many.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -4096")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        connection.execute(f"PRAGMA journal_size_limit = {2 * CHECKPOINT_PAGES * 4096}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {2 * _CHECKPOINT_PAGES * 4096}")
         # What does not fit is to fail at its commit, and not to fill the disk with half of itself before.
         connection.execute("PRAGMA cache_spill = OFF")
         (version,) = connection.execute("PRAGMA user_version").fetchone()

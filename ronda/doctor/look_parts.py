@@ -24,7 +24,7 @@ _HOUR_MS = 3_600_000
 # The end of a log in which an hour of a broken part stands, and a minute of the busiest hub.
 _TAIL_BYTES = 2 << 20
 _DIED = {"part.died", "database.died"}
-_DROPPED = ("refused_full", "dropped_slow", "dropped_retained", "dead_letters")
+_DROPPED = ("refused_full", "dropped_slow", "dropped_retained", "disk_full", "dead_letters")
 
 
 class _Line(msgspec.Struct):
@@ -37,6 +37,7 @@ class _Line(msgspec.Struct):
     refused_full: int = 0
     dropped_slow: int = 0
     dropped_retained: int = 0
+    disk_full: int = 0
     dead_letters: int = 0
 
 

@@ -32,6 +32,7 @@ class BrokerCollector(Collector):
         yield from _queues(status.queues)
         yield GaugeMetricFamily("ronda_broker_retained_messages", "Messages kept for who comes later", status.retained)
         yield GaugeMetricFamily("ronda_broker_dead_letters", "Put aside in the log, ever", status.dead_letters)
+        yield GaugeMetricFamily("ronda_broker_disk_scarce", "1 while queues are short for want of room", status.scarce)
 
 
 def _traffic(counters: Counters) -> Iterator[Metric]:
@@ -42,6 +43,7 @@ def _traffic(counters: Counters) -> Iterator[Metric]:
         "slow_reader": counters.dropped_slow,
         "retained_limit": counters.dropped_retained,
         "queue_full": counters.refused_full,
+        "disk_full": counters.disk_full,
     }
     yield _by("ronda_broker_messages_dropped", "Not taken or not kept, since a bound was reached", dropped)
 

@@ -112,3 +112,14 @@ def test_a_services_client_id_is_stable_its_own_and_unguessable() -> None:
 
 def test_without_a_password_a_client_id_is_the_plain_name() -> None:
     assert secret_client_id("ronda-validation", None) == "ronda-validation"
+
+
+def test_what_stands_there_already_is_not_written_again(credentials: Credentials) -> None:
+    credentials.set_all({"a": "one", "b": "two"})
+    before = credentials.path.stat().st_ino, dict(credentials.hashes())
+    credentials.set_all({"a": "one"})
+    credentials.remove("nobody")
+    assert (credentials.path.stat().st_ino, dict(credentials.hashes())) == before
+    credentials.set_all({"a": "another", "b": "two"})
+    assert credentials.verify("a", "another")
+    assert credentials.hashes()["b"] == before[1]["b"]

@@ -44,6 +44,7 @@ def test_the_line_has_every_counter_and_names_the_services_alone() -> None:
         (Counters(refused_full=1), True),
         (Counters(dropped_slow=1), True),
         (Counters(dropped_retained=1), True),
+        (Counters(disk_full=1), True),
         (Counters(dead_letters=1), True),
         (Counters(refused_connections=1), True),
         (Counters(malformed_connections=1), True),

@@ -1,4 +1,7 @@
-"""The whole chain, unchanged on the memory bus, the embedded broker and a real Mosquitto; the store is PostgreSQL."""
+"""The whole chain, unchanged on the memory bus, the embedded broker and a real Mosquitto; the store is PostgreSQL.
+
+Its core also on the two connections of our own client that an agent has at work.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -14,6 +18,8 @@ import pytest
 from broker.bus import Bus
 from broker.embedded import QueueSpec
 from broker.memory import MemoryBroker
+from broker.two_lines import TwoLines
+from broker.wire import WireBus
 from cloud.agents.acquisition import DataAcquisitionAgent
 from cloud.agents.agent import Agent
 from cloud.agents.anomaly_detection import AnomalyDetectionAgent
@@ -45,14 +51,16 @@ from detection.model import Model
 from ronda.agents import RegisteredDevices
 from ronda.journal import NotificationJournal
 from ronda.memory import DetectorMemory
-from ronda.parts import clock_ms
-from tests.support.brokers import embedded, mosquitto
+from ronda.parts import clock_ms, elapsed_ms
+from tests.support.brokers import RunningBroker, embedded, mosquitto
 from tests.support.machines import METRICS, healthy, times
 
 BOOT = "9f2c41d07be3a655"
 SITE, DEVICE = "plant-1", "pump-07"
 LEARNED = 900
 BusFor = Callable[[str, str], Bus]
+BUSES = ["memory", "embedded", "mosquitto"]
+AS_AT_WORK = ["embedded-wire", "mosquitto-wire"]
 
 
 class Outbox:
@@ -97,7 +105,7 @@ def chain(database: Database, files: Files, outbox: Outbox) -> list[Agent]:
     return [
         DataAcquisitionAgent(clock_ms),
         ValidationAgent(RegisteredDevices(database), clock_ms),
-        AnomalyDetectionAgent(files, DetectorMemory(database, "test", clock_ms), clock_ms),
+        AnomalyDetectionAgent(files, DetectorMemory(database, "test", clock_ms, elapsed_ms), clock_ms, elapsed_ms),
         NotificationAgent(notifier, NotificationJournal(database, clock_ms), clock_ms),
         Historian(ReadingStore(database), HopStore(database), clock_ms),
     ]
@@ -119,7 +127,7 @@ async def running(agents: Sequence[Agent], bus_for: BusFor) -> AsyncIterator[Non
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@pytest.fixture(params=["memory", "embedded", "mosquitto"])
+@pytest.fixture(params=BUSES)
 async def bus_for(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BusFor]:
     """Makes a bus for (client id, user); the agents' queues exist before anybody publishes."""
     kinds = {client_id(kind): kind for kind in AGENTS}
@@ -131,17 +139,24 @@ async def bus_for(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         return
     queues = {client: QueueSpec(kind.name, kind.filters()) for client, kind in kinds.items()}
     devices = [f"{SITE}/{DEVICE}"]
+    kind_of_broker, _, wire = request.param.partition("-")
     made = (
         embedded(tmp_path, parties=parties(), devices=devices, queues=queues)
-        if request.param == "embedded"
+        if kind_of_broker == "embedded"
         else mosquitto(tmp_path, parties=parties(), devices=devices)
     )
     async with made as running_broker:
         for client, kind in kinds.items():
-            if request.param == "mosquitto":
+            if kind_of_broker == "mosquitto":
                 async with running_broker.bus(client, kind.name) as bus:
                     await bus.subscribe(*kind.filters())
-        yield running_broker.bus
+        yield partial(_as_at_work, running_broker) if wire else running_broker.bus
+
+
+def _as_at_work(broker: RunningBroker, client: str, user: str) -> Bus:
+    """As the hub opens it for an agent."""
+    address = broker.address(user)
+    return TwoLines(WireBus(address, client), WireBus(address, f"{client}-speaks", persistent=False))
 
 
 async def learned(database: Database, start_ms: int) -> Files:
@@ -161,6 +176,7 @@ async def promoted(database: Database, start_ms: int, version: str) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("bus_for", [*BUSES, *AS_AT_WORK], indirect=True)
 async def test_a_reading_out_of_the_ordinary_becomes_one_message_with_its_id(
     bus_for: BusFor, database: Database
 ) -> None:

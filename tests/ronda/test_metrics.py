@@ -116,7 +116,7 @@ def queue(user: str, messages: int) -> QueueDepth:
 
 def test_the_brokers_services_have_a_queue_each_and_all_devices_one() -> None:
     depths = [queue("historian", 3), queue("plant-1/pump-07", 1), queue("plant-1/pump-08", 1)]
-    counters = Counters(received=7, refused={"not_its_own": 2}, dropped_slow=1)
+    counters = Counters(received=7, refused={"not_its_own": 2}, dropped_slow=1, disk_full=5)
     registry = CollectorRegistry()
     registry.register(BrokerCollector(lambda: Status(counters=counters, queues=depths, retained=4, dead_letters=1)))
     asked = registry.get_sample_value
@@ -126,6 +126,8 @@ def test_the_brokers_services_have_a_queue_each_and_all_devices_one() -> None:
     assert asked("ronda_broker_messages_received_total") == 7
     assert asked("ronda_broker_messages_refused_total", {"reason": "not_its_own"}) == 2
     assert asked("ronda_broker_messages_dropped_total", {"reason": "slow_reader"}) == 1
+    assert asked("ronda_broker_messages_dropped_total", {"reason": "disk_full"}) == 5
+    assert asked("ronda_broker_disk_scarce") == 0
     assert asked("ronda_broker_dead_letters") == 1
 
 

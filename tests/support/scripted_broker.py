@@ -25,6 +25,12 @@ class Line:
 
     async def next(self, kind: int) -> tuple[int, bytes]:
         """The next packet, which must be of this kind: (first byte, body)."""
+        first, body = await self.any()
+        assert first & _KIND == kind, f"{first:#x} instead of {kind:#x}"
+        return first, body
+
+    async def any(self) -> tuple[int, bytes]:
+        """The next packet, whatever it is: (first byte, body)."""
         async with asyncio.timeout(PATIENCE_S):
             while not self._packets:
                 data = await self._reader.read(65_536)
@@ -32,9 +38,7 @@ class Line:
                 self._buffer += data
                 self._packets, size = split(self._buffer)
                 del self._buffer[:size]
-        first, body = self._packets.pop(0)
-        assert first & _KIND == kind, f"{first:#x} instead of {kind:#x}"
-        return first, body
+        return self._packets.pop(0)
 
     async def publishes(self, count: int) -> list[tuple[int, bytes, bool]]:
         """The next `count` messages: (packet id, payload, DUP)."""
@@ -43,8 +47,9 @@ class Line:
         return [(message.packet_id, message.payload, dup) for message, dup in messages]
 
     def send(self, data: bytes) -> None:
-        """Say these bytes."""
-        self._writer.write(data)
+        """Say these bytes, as long as anybody can hear them."""
+        if not self._writer.is_closing():
+            self._writer.write(data)
 
     def welcome(self, *, session_present: bool = False, code: int = 0) -> None:
         """Answer CONNECT."""

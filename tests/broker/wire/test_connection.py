@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from broker.bus import Message, RefusedError
-from broker.embedded.packets import publish
+from broker.embedded.packets import publish, read_publish
 from broker.wire import WireBus
+from broker.wire.session import WINDOW
 from contract.errors import TransientError
-from tests.support.scripted_broker import DISCONNECT, PATIENCE_S, PINGREQ, PUBACK, Line, ScriptedBroker
+from tests.support.scripted_broker import DISCONNECT, PATIENCE_S, PINGREQ, PUBACK, SUBSCRIBE, Line, ScriptedBroker
 
 TOPIC = "plant/1"
 
@@ -75,7 +76,7 @@ async def test_a_broker_that_breaks_every_connection_is_asked_ever_more_slowly(
         await sleep(0)
 
     bus, line = await opened(broker)
-    monkeypatch.setattr("broker.wire.bus.asyncio.sleep", brief)
+    monkeypatch.setattr("broker.kept_up.asyncio.sleep", brief)
     for _ in range(7):
         while not bus.connected:
             await sleep(0)
@@ -208,6 +209,82 @@ async def test_a_refused_subscription_is_told_and_not_asked_for_again(broker: Sc
     line.break_off()
     line = await broker.line()
     assert await line.grant() == ["plant/#"]
+    await closed(bus)
+
+
+@pytest.mark.parametrize("codes", [b"\x01", b"\x01\x01\x01"])
+async def test_an_answer_that_does_not_fit_its_subscription_is_not_taken_for_a_yes(
+    broker: ScriptedBroker, codes: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus, line = await opened(broker)
+
+    async def misfit() -> None:
+        _, body = await line.next(SUBSCRIBE)
+        line.send(bytes([0x90, 2 + len(codes)]) + body[:2] + codes)
+
+    with pytest.raises(TransientError, match="does not fit"):
+        await asyncio.gather(bus.subscribe("plant/#", "other/+"), misfit())
+    # Remembered all the same: the next connection asks again.
+    assert await (await broker.line()).grant() == ["plant/#", "other/+"]
+    assert f"it broke the protocol: {len(codes)} answers to 2 filters" in [
+        getattr(record, "reason", "") for record in caplog.records
+    ]
+    await closed(bus)
+
+
+async def test_what_stands_behind_the_word_that_ended_a_connection_harms_nobody(
+    broker: ScriptedBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus, line = await opened(broker)
+    publishing = asyncio.create_task(bus.publish([(TOPIC, b"%d" % number) for number in range(WINDOW + 100)]))
+    subscribing = asyncio.create_task(bus.subscribe("plant/#", "other/+"))
+    published = await line.publishes(WINDOW)
+    _, body = await line.next(SUBSCRIBE)
+    # In one read: what ends it, and an acknowledgement that makes room for more.
+    line.send(b"\x90\x03" + body[:2] + b"\x01" + b"\x40\x02" + published[0][0].to_bytes(2, "big"))
+    with pytest.raises(TransientError, match="does not fit"):
+        await subscribing
+    line = await broker.line(session_present=True)
+    assert len(await line.grant()) == 2
+    for _ in range(WINDOW + 99):
+        ((packet_id, *_),) = await line.publishes(1)
+        line.confirm(packet_id)
+    async with asyncio.timeout(PATIENCE_S):
+        await publishing
+    assert [record for record in caplog.records if record.name == "asyncio" and record.levelname == "ERROR"] == []
+    await closed(bus)
+
+
+async def test_an_answer_to_what_nobody_asked_changes_nothing(broker: ScriptedBroker) -> None:
+    bus, line = await opened(broker)
+    line.send(b"\x90\x03\x12\x34\x80")
+    line.confirm(1, 65_535)
+    line.send(message(b"sound", 1))
+    assert [each.payload for each in await received(bus, 1)] == [b"sound"]
+    assert bus.connected
+    await closed(bus)
+
+
+async def test_acknowledgements_wait_for_a_broker_that_does_not_read_and_are_not_lost(broker: ScriptedBroker) -> None:
+    bus, line = await opened(broker)
+    line.send(message(b"x", 9))
+    (taken,) = await received(bus, 1)
+    publishing = asyncio.create_task(bus.publish([(TOPIC, bytes(1_000_000))] * 10))
+    await asyncio.sleep(0.3)
+    acknowledging = asyncio.create_task(bus.acknowledge([taken]))
+    await asyncio.sleep(0.2)
+    assert not acknowledging.done()
+    kinds = []
+    while len(kinds) < 11:
+        first, body = await line.any()
+        kinds.append(first & 0xF0)
+        if first & 0xF0 == PUBACK:
+            assert body == b"\x00\x09"
+        else:
+            line.confirm(read_publish(first, body).packet_id)
+    assert kinds.count(PUBACK) == 1
+    async with asyncio.timeout(PATIENCE_S):
+        await asyncio.gather(publishing, acknowledging)
     await closed(bus)
 
 

@@ -65,7 +65,7 @@ async def test_cables_pulled_on_both_sides_lose_nothing_and_turn_nothing_round(
     venue: EmbeddedVenue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Every connection counts as one that lasted, so that the next one comes soon.
-    monkeypatch.setattr("broker.wire.bus._LASTED_S", 0.0)
+    monkeypatch.setattr("broker.kept_up._LASTED_S", 0.0)
     total = 40 * BURST
     async with asyncio.timeout(PATIENCE_S), wire(venue, "reader") as reader, wire(venue, "writer") as writer:
         await reader.subscribe("plant/#")
