@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -p no:dash
 PYTHONS := python3 python3.13 python3.12 python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test soak lint bench bench-faults load recording notebooks wokwi compose-up compose-down compose-test clean
+.PHONY: help setup up test soak lint bench bench-faults bench-fleet load recording notebooks wokwi compose-up compose-down compose-test clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,11 @@ bench: .venv/.everything ## measure the chain beside a bare subscriber, on both 
 bench-faults: .venv/.everything ## kill, cut, freeze and fill a plant at work, and count its readings: ARGS="--faults 200 --seed 7"
 	@tests/support/debian.sh mosquitto redis-server
 	$(BIN)/python -m benchmarks faults $(ARGS)
+
+# Seven minutes. `--evidence docs/evidence` writes fleet.txt.
+bench-fleet: .venv/.everything ## run a thousand emulated machines for five minutes and count by SQL: ARGS="--broker embedded"
+	@tests/support/debian.sh mosquitto
+	$(BIN)/python -m benchmarks fleet $(ARGS)
 
 # A quarter of an hour: 200 devices for five minutes each way, 6 readings a second from each, on the broker of production.
 load: .venv/.everything ## prove the load over HTTP and MQTT, count by SQL, keep tables and chart in docs/evidence/load

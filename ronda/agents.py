@@ -29,7 +29,7 @@ from ronda.memory import DetectorMemory
 from ronda.metrics.agents import AgentMetrics, CountingStore
 from ronda.mlflow.tracking import tracking
 from ronda.model_files import ModelFiles
-from ronda.parts import Surroundings, clock_ms
+from ronda.parts import Surroundings, clock_ms, elapsed_ms
 from ronda.settings import SettingsError
 
 
@@ -47,13 +47,14 @@ def build(
         "validation": lambda: ValidationAgent(RegisteredDevices(database), clock_ms),
         "anomaly-detection": lambda: AnomalyDetectionAgent(
             _model_files(around),
-            DetectorMemory(database, instance, clock_ms),
+            DetectorMemory(database, instance, clock_ms, elapsed_ms),
             clock_ms,
+            elapsed_ms,
             zone=ZoneInfo(around.settings.time_zone),
             partitions=partitions,
         ),
         "notification": lambda: NotificationAgent(
-            _notifier(around), NotificationJournal(database, clock_ms), clock_ms, warm_up=warm_up
+            _notifier(around), NotificationJournal(database, clock_ms), clock_ms, warm_up=warm_up, told=around.told
         ),
         "historian": lambda: Historian(CountingStore(ReadingStore(database), metrics), HopStore(database), clock_ms),
     }

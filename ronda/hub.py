@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broker.credentials import Credentials, secret_client_id
+from broker.fullness import MAX_MESSAGES
 from broker.listeners import Listener
 from broker.mqtt import MqttBus, Will
 from broker.two_lines import TwoLines
@@ -25,6 +26,7 @@ from ronda.guards import alone, check_port
 from ronda.installation import AGENT_NAMES, Installation, InstallationError, service_passwords
 from ronda.logs import current_agent, set_up_logs
 from ronda.metrics.broker import BrokerCollector
+from ronda.metrics.fullness import FullnessCollector, looked_after
 from ronda.metrics.page import Metrics, metrics_served
 from ronda.parties import parties
 from ronda.parts import Surroundings, clock_ms
@@ -58,10 +60,13 @@ async def run_hub(data: Path) -> None:
             runtime = around.runtime
             plain, further = mqtt_listeners(place_of(runtime), runtime.mqtt_port, runtime.mqtts_port)
             broker = await stack.enter_async_context(
-                embedded_broker(installation, plain.host, plain.port, runtime.agents, further)
-            )
-            metrics.registry.register(BrokerCollector(broker.status))
-        await stack.enter_async_context(metrics_served(around.settings, metrics.page))
+                embedded_broker(
+                    installation, plain.host, plain.port, runtime.agents, further,
+                    most=around.settings.broker_queue_messages,
+                )
+            )  # fmt: skip
+            await stack.enter_async_context(_told(broker, metrics))
+        await stack.enter_async_context(metrics_served(around.settings, metrics.page, metrics.not_ready))
         # The broker stays when the database is away: devices hand over what is stored later.
         work = asyncio.create_task(kept_alive("agents", partial(_agents_at_work, around, installation, metrics)))
         stack.push_async_callback(_cancel, [work])
@@ -153,10 +158,13 @@ async def run_broker(data: Path, listen: str | None, port: int, tls_port: int, *
         common = settings.mqtt_services_secret.get_secret_value()
         passwords = service_passwords(common) if common else installation.secrets().services
         Credentials(installation.passwd).set_all(passwords)
-        async with embedded_broker(installation, plain.host, port, AGENT_NAMES, further, passwords) as broker:
-            metrics.registry.register(BrokerCollector(broker.status))
-            async with metrics_served(settings, metrics.page):
-                await until_told_to_stop()
+        most = settings.broker_queue_messages
+        async with (
+            embedded_broker(installation, plain.host, port, AGENT_NAMES, further, passwords, most=most) as broker,
+            _told(broker, metrics),
+            metrics_served(settings, metrics.page, metrics.not_ready),
+        ):
+            await until_told_to_stop()
 
 
 def parse_partitions(text: str | None) -> list[int] | None:
@@ -211,12 +219,14 @@ async def embedded_broker(
     agents: Sequence[str],
     further: Sequence[Listener] = (),
     passwords: Mapping[str, str] | None = None,
+    *,
+    most: int = MAX_MESSAGES,
 ) -> AsyncIterator[EmbeddedBroker]:
     """The broker of the folder, with a queue for each of `agents` before anybody publishes.
 
-    `passwords`: the services', by default those that the folder keeps.
+    `passwords`: the services', by default those that the folder keeps. `most`: messages in one service's queue.
     """
-    from broker.embedded import EmbeddedBroker, QueueSpec, counted
+    from broker.embedded import EmbeddedBroker, Limits, QueueSpec, counted
 
     passwords = passwords or installation.secrets().services
     queues = {
@@ -232,6 +242,7 @@ async def embedded_broker(
         parties(),
         queues,
         further=further,
+        limits=Limits(rows=most),
     )
     await server.start()
     try:
@@ -239,6 +250,15 @@ async def embedded_broker(
             yield server
     finally:
         await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def _told(broker: EmbeddedBroker, metrics: Metrics) -> AsyncIterator[None]:
+    """What the broker counts, and how full its queues are: to Prometheus, to our own readiness, and to the API."""
+    metrics.registry.register(BrokerCollector(broker.status))
+    metrics.registry.register(FullnessCollector(metrics.fullness))
+    async with looked_after(metrics.fullness, broker.fills):
+        yield
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

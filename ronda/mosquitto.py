@@ -11,6 +11,7 @@ from typing import Self
 
 from broker.address import MqttAddress
 from broker.credentials import Credentials, secret_client_id
+from broker.fullness import MAX_MESSAGES
 from broker.listeners import Listener, reached_at
 from broker.mosquitto import Mosquitto, MosquittoError
 from broker.mqtt import MqttBus
@@ -35,11 +36,15 @@ class MosquittoPart:
         port: int,
         agents: Sequence[str],
         further: Sequence[Listener] = (),
+        *,
+        max_queued: int = MAX_MESSAGES,
     ) -> None:
         self._agents = agents
         self._passwords = installation.secrets().services
         self._credentials = Credentials(installation.passwd)
-        self._mosquitto = Mosquitto(installation.broker, host, port, self._credentials, parties(), further=further)
+        self._mosquitto = Mosquitto(
+            installation.broker, host, port, self._credentials, parties(), further=further, max_queued=max_queued
+        )
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from broker.fullness import MAX_MESSAGES
 from contract.errors import RondaError
 
 # Shipped in examples everywhere; never a secret.
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     mqtt_password_file: Path | None = None
     mqtt_client: Literal["own", "aiomqtt"] = "own"
     gateway_local_url: SecretStr = SecretStr("")
+    broker_queue_messages: int = Field(default=MAX_MESSAGES, ge=1000)
     database_url: SecretStr = SecretStr("")
     database_pool_size: int = Field(default=5, ge=1, le=100)
     redis_url: SecretStr = SecretStr("")

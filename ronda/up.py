@@ -137,7 +137,10 @@ class Up:
         elif self._options.broker == "mosquitto":
             from ronda.mosquitto import MosquittoPart  # brings the agents' declarations, which nothing else here needs
 
-            mosquitto = MosquittoPart(self._installation, plain.host, plain.port, runtime.agents, further)
+            most = self._settings.broker_queue_messages
+            mosquitto = MosquittoPart(
+                self._installation, plain.host, plain.port, runtime.agents, further, max_queued=most
+            )
             await stack.enter_async_context(mosquitto)
             self._step("broker", f"Mosquitto on {where}")
         else:
@@ -259,13 +262,17 @@ async def _keep_database(postgres: EmbeddedPostgres) -> None:
 
 
 def ask_readiness(url: str, trust: ssl.SSLContext | None) -> tuple[bool, str]:
-    """(ready, what is missing in words); not ready and nothing to say while nobody answers."""
+    """(ready, what is missing in words); not ready and nothing to say while nobody answers.
+
+    Who has everything and is behind has started all the same: it works off what came while it was away.
+    """
     try:
         with urllib.request.urlopen(url, timeout=5, context=trust) as answer:  # noqa: S310  # our own address
             return answer.status == 200, ""
     except urllib.error.HTTPError as refusal:
         with contextlib.suppress(ValueError, AttributeError):
-            return False, str(json.loads(refusal.read()).get("detail", ""))
+            told = json.loads(refusal.read())
+            return bool(told.get("behind")) and not told.get("missing"), str(told.get("detail", ""))
     except OSError:
         return False, ""
     return False, ""

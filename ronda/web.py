@@ -134,6 +134,7 @@ def application(around: Surroundings, database: Database, bus: MqttBus, mailbox:
             metrics_directory=around.settings.prometheus_multiproc_dir,
             rate_limit_per_minute=around.settings.rate_limit_per_minute,
             redis_url=around.settings.redis_url.get_secret_value(),
+            max_queued=around.settings.broker_queue_messages,
         )
     )
     # Within the process, and still through the API's own doors: permissions are checked in one place.

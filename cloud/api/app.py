@@ -23,13 +23,14 @@ from cloud.api.idempotency import Idempotency
 from cloud.api.identify import Identify
 from cloud.api.ingestion import Ingestion
 from cloud.api.kept import KeptHere, KeptInRedis
-from cloud.api.listener import AGENT, Listener
+from cloud.api.listener import AGENT, BROKER, Listener
 from cloud.api.login import Login
 from cloud.api.logouts import Logouts
 from cloud.api.measures import Measures
 from cloud.api.pace import Pace
 from cloud.api.ports import Parts
 from cloud.api.presence import Presence
+from cloud.api.pressure import Pressure
 from cloud.api.readiness import Readiness
 from cloud.api.recorder import Recorder
 from cloud.api.redis_link import RedisLink
@@ -121,6 +122,7 @@ def _services(parts: Parts) -> Services:
     fleet = Fleet(parts.devices, parts.readings, parts.lookups, parts.promotions, parts.clock_ms)
     hub = Hub(parts.clock_ms, measures.dropped.inc)
     presence = Presence(hub.tell_agent)
+    pressure = Pressure(parts.max_queued)
     arrivals = Arrivals(parts.lookups)
     return Services(
         parts=parts,
@@ -128,7 +130,7 @@ def _services(parts: Parts) -> Services:
         login=Login(parts.users, parts.credentials, tokens, counters),
         logouts=Logouts(tokens, parts.ended_tokens, parts.clock_ms),
         registration=registration,
-        ingestion=Ingestion(parts.bus, registration, parts.clock_ms),
+        ingestion=Ingestion(parts.bus, registration, parts.clock_ms, behind=lambda: pressure.behind),
         idempotency=Idempotency(kept, Seal(auth.jwt_secret, auth.previous_secrets)),
         arrivals=arrivals,
         replaying=Replaying(parts.quarantine, parts.devices, parts.lookups, arrivals, parts.bus, parts.clock_ms),
@@ -138,12 +140,14 @@ def _services(parts: Parts) -> Services:
             parts.bus, fleet, cooldown_ms=parts.cooldown_ms, clock_ms=parts.clock_ms, new_id=parts.new_id
         ),
         presence=presence,
+        pressure=pressure,
         readiness=Readiness(
             presence,
             fleet,
             broker_up=parts.broker_up,
             database=parts.lookups.alive,
             agents=parts.agents,
+            behind=lambda: pressure.behind,
             redis=None if redis is None else redis.ping,
         ),
         hub=hub,
@@ -180,6 +184,7 @@ def _listener(services: Services) -> Listener:
         Stage.VALIDATED: [hub.hear_readings],
         Stage.TRACE: [hub.hear_hops],
         AGENT: [services.presence.hear],
+        BROKER: [services.pressure.hear],
     }
     return Listener(services.parts.bus, hears)
 

@@ -35,6 +35,8 @@ from contract.telemetry import Reading, Telemetry
 
 log = logging.getLogger("ronda.api.ingestion")
 
+# A queue that is behind needs minutes rather than seconds; asked four times a minute, nobody waits for long after it.
+BEHIND_RETRY_AFTER_S = 15
 # Enough to see what is wrong with a whole batch.
 MAX_ERRORS = 100
 
@@ -53,18 +55,31 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ingestion:
-    """Checks a request whole, then hands it to the broker: all of it, or none."""
+    """Checks a request whole, then hands it to the broker: all of it, or none.
+
+    `behind`: the queues that are too full to take more from who can wait.
+    """
 
     def __init__(
-        self, bus: Bus, registration: Registration, clock_ms: Callable[[], float], within_s: float = PUBLISH_WITHIN_S
+        self,
+        bus: Bus,
+        registration: Registration,
+        clock_ms: Callable[[], float],
+        *,
+        behind: Callable[[], list[str]],
+        within_s: float = PUBLISH_WITHIN_S,
     ) -> None:
         self._bus = bus
         self._registration = registration
         self._clock_ms = clock_ms
+        self._behind = behind
         self._within_s = within_s
 
     async def check(self, body: bytes, caller: Caller) -> Checked:
-        """The request, checked. Raises: Problem 4xx with one error per reading that is wrong."""
+        """The request, checked. Raises: Problem 503 while too many wait, 4xx with one error per wrong reading."""
+        if behind := self._behind():
+            detail = f"nothing was taken, since the chain is behind ({', '.join(behind)}); send the same again later"
+            raise unavailable("behind", detail, BEHIND_RETRY_AFTER_S, behind=behind)
         try:
             posted = split(body)
         except ContractError as error:

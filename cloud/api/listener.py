@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
-from broker.bus import Bus, Message
+from broker.bus import Bus, Message, RefusedError
+from broker.sys_tree import SYS, TOPICS
 from cloud.api.background import Background
 from contract.access import Party
 from contract.topics import AgentTopic, ChainTopic, Channel, DeviceTopic, ModelTopic, Stage
@@ -16,7 +18,7 @@ log = logging.getLogger("ronda.api.listener")
 
 Hear = Callable[[Message], None]
 
-AGENT = "agent"
+AGENT, BROKER = "agent", "broker"
 _DEVICE_SUBJECTS = (
     Channel.ANOMALY,
     Channel.NOTIFICATION,
@@ -41,11 +43,13 @@ def party(name: str = "web") -> Party:
         ChainTopic.filter(Stage.TRACE),
         ModelTopic.filter(),
     ]
-    return Party(name=name, writes=writes, reads=[*reads, AgentTopic.filter()])
+    return Party(name=name, writes=writes, reads=[*reads, AgentTopic.filter(), *TOPICS])
 
 
 def subject(topic: str) -> str:
-    """What a message is about: the channel of a device topic, the stage of a chain topic, or `agent`."""
+    """What a message is about: the channel of a device topic, the stage of a chain topic, `agent`, or `broker`."""
+    if topic.startswith(SYS):
+        return BROKER
     parts = topic.split("/", 4)
     return parts[4] if parts[0] == "ronda" and len(parts) == 5 else parts[2]
 
@@ -58,7 +62,10 @@ class Listener(Background):
         self._hears = hears
 
     async def __aenter__(self) -> Self:
-        await self._bus.subscribe(*party().reads)
+        await self._bus.subscribe(*(wanted for wanted in party().reads if not wanted.startswith(SYS)))
+        # Of a broker that keeps that to itself nobody learns how full it is; all else goes on.
+        with contextlib.suppress(RefusedError):
+            await self._bus.subscribe(*TOPICS)
         self._begin(self._listen(), "api-listener")
         return self
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from broker.bus import Bus
+from broker.fullness import MAX_MESSAGES
 from cloud.api.auth import AuthSettings
 from cloud.notifications.mailbox import Mail, Summary
 from cloud.storage.anomalies import AnomalyRecord
@@ -183,6 +184,9 @@ class Quarantine(Protocol):
     async def archive(self, wanted: Wanted, *, now_ms: int) -> Archived:
         """Move the oldest of those wanted, as many as one archive takes."""
 
+    async def unarchive(self, name: str) -> Sequence[str] | None:
+        """Bring back what an archive took: the ids, oldest first; None where there is none. Raises: ArchiveError."""
+
 
 class Promotions(Protocol):
     """Which model judges which device (`cloud.storage.promotions.PromotionStore`)."""
@@ -323,6 +327,7 @@ class Parts:
     `mailbox` is None where mails go to somebody else's server. `metrics_directory`: where several workers share counts.
     `rate_limit_per_minute`: requests of one caller; 0 for no limit. `redis_url`: where several processes count and
     remember together; without it each does for itself.
+    `max_queued`: messages that Mosquitto keeps for one absent subscriber.
     """
 
     auth: AuthSettings
@@ -354,3 +359,4 @@ class Parts:
     metrics_directory: Path | None = None
     rate_limit_per_minute: int = 0
     redis_url: str = ""
+    max_queued: int = MAX_MESSAGES

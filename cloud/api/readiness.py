@@ -1,4 +1,4 @@
-"""Can the whole chain do its work? Each thing that is missing by name, so that a person knows where to look."""
+"""Can the whole chain do its work, and keep up with it? What is missing or behind by name: where to look."""
 
 from __future__ import annotations
 
@@ -22,13 +22,21 @@ JUDGE = "anomaly-detection"
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """`missing` names what is down or not there yet: `database`, `broker`, `agent …`, `champion …`.
 
+    `behind` names each queue that is so full that only who cannot wait is let in: which, how many of how many.
     `degraded` names what is down and can be done without: `redis` (limits then count per process, and requests with an
     `Idempotency-Key` are refused).
     """
 
     ready: bool
     missing: list[str]
+    behind: list[str] = []
     degraded: list[str] = []
+
+    @property
+    def why_not(self) -> str:
+        """In one line."""
+        told = {"missing": self.missing, "behind": self.behind}
+        return "; ".join(f"{what}: {', '.join(names)}" for what, names in told.items() if names)
 
 
 class Readiness:
@@ -42,6 +50,7 @@ class Readiness:
         broker_up: Callable[[], bool],
         database: Callable[[], Awaitable[None]],
         agents: Sequence[str],
+        behind: Callable[[], list[str]],
         redis: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._presence = presence
@@ -49,6 +58,7 @@ class Readiness:
         self._broker_up = broker_up
         self._database = database
         self._agents = agents
+        self._behind = behind
         self._redis = redis
 
     async def look(self) -> Ready:
@@ -59,7 +69,8 @@ class Readiness:
         if "database" not in missing:
             missing += [f"champion {name}" for name in await self._champions()]
         degraded = [] if self._redis is None or await _answers(self._redis) else ["redis"]
-        return Ready(ready=not missing, missing=missing, degraded=degraded)
+        behind = self._behind()
+        return Ready(ready=not (missing or behind), missing=missing, behind=behind, degraded=degraded)
 
     async def _champions(self) -> Sequence[str]:
         try:

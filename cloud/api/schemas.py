@@ -18,7 +18,7 @@ from cloud.api.limiting import LimitPage
 from cloud.api.model_views import InForce, Judged, ModelPage
 from cloud.api.paging import ReadingPage
 from cloud.api.problems import MEDIA_TYPE
-from cloud.api.quarantine_views import ArchivedView, EntryDetail, EntryPage, ReplayPage
+from cloud.api.quarantine_views import ArchivedView, EntryDetail, EntryPage, ReplayPage, UnarchivedView
 from cloud.api.readiness import Ready
 from cloud.api.recorder import PROBES
 from cloud.api.routes.drift import DriftPage
@@ -78,6 +78,7 @@ _ANSWERS: dict[tuple[str, str, str], tuple[type, ...]] = {
     ("/api/v1/quarantine/{rejection_id}", "get", "200"): (EntryDetail,),
     ("/api/v1/quarantine/replay", "post", "200"): (ReplayPage,),
     ("/api/v1/quarantine/archive", "post", "200"): (ArchivedView,),
+    ("/api/v1/quarantine/unarchive", "post", "200"): (UnarchivedView,),
     ("/api/v1/devices/{site}/{device}/limits", "get", "200"): (LimitPage,),
     ("/api/v1/devices/{site}/{device}/limits", "put", "200"): (LimitPage,),
     ("/api/v1/anomalies/{anomaly_id}/verdict", "post", "200"): (Judged,),

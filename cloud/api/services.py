@@ -17,6 +17,7 @@ from cloud.api.logouts import Logouts
 from cloud.api.measures import Measures
 from cloud.api.ports import Parts
 from cloud.api.presence import Presence
+from cloud.api.pressure import Pressure
 from cloud.api.readiness import Readiness
 from cloud.api.redis_link import RedisLink
 from cloud.api.registration import Registration
@@ -41,6 +42,7 @@ class Services:
     history: History
     demonstration: Demonstration
     presence: Presence
+    pressure: Pressure
     readiness: Readiness
     hub: Hub
     measures: Measures

@@ -12,6 +12,7 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import uvicorn
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -28,10 +29,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from broker.fullness import Fullness
 from ronda.installation import InstallationError
 from ronda.metrics.agents import AgentMetrics
 from ronda.settings import Settings
 
+_READY = b'{"ready":true,"behind":[]}'
 # A scrape is over within milliseconds; nobody is waited for at the end.
 _GRACE_S = 1
 
@@ -45,8 +48,14 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.registry.register(_Disk(disk))
+        self.fullness = Fullness()
         build = Gauge("ronda_build_info", "Always 1", ["version", "python"], registry=self.registry)
         build.labels(version("ronda"), platform.python_version()).set(1)
+
+    def not_ready(self) -> bytes | None:
+        """Why who can wait should, as JSON; None while there is no reason."""
+        behind = self.fullness.behind
+        return msgspec.json.encode({"ready": False, "behind": behind}) if behind else None
 
     @cached_property
     def agents(self) -> AgentMetrics:
@@ -74,8 +83,12 @@ class _Disk(Collector):
 
 
 @contextlib.asynccontextmanager
-async def metrics_served(settings: Settings, page: Callable[[], bytes]) -> AsyncIterator[None]:
+async def metrics_served(
+    settings: Settings, page: Callable[[], bytes], not_ready: Callable[[], bytes | None] | None = None
+) -> AsyncIterator[None]:
     """Serve `page` at `/metrics` on METRICS_PORT, in this very event loop: if that hangs, the scrape fails too.
+
+    `not_ready` says at `/readyz` why not, where a process has queues of its own.
 
     Raises: InstallationError when the port is taken.
     """
@@ -87,8 +100,13 @@ async def metrics_served(settings: Settings, page: Callable[[], bytes]) -> Async
     async def metrics(_: Request) -> Response:
         return Response(page(), media_type=CONTENT_TYPE_LATEST)
 
+    async def readyz(_: Request) -> Response:
+        why = not_ready() if not_ready else None
+        return Response(why or _READY, 503 if why else 200, media_type="application/json")
+
+    routes = [Route("/metrics", metrics), *([Route("/readyz", readyz)] if not_ready else ())]
     config = uvicorn.Config(
-        Starlette(routes=[Route("/metrics", metrics)]),
+        Starlette(routes=routes),
         log_config=None,
         access_log=False,
         lifespan="off",

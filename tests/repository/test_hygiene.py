@@ -18,8 +18,8 @@ UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 MACHINES = re.compile(r"(?<![\w.])/(?:ho" r"me|Us" r"ers|ro" r"ot|wo" r"rk|mnt|workspace)/\w")
 DOCUMENTS = ("README.md", "README_PORTUGUES.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 TARGETS = {
-    "setup", "up", "test", "soak", "lint", "bench", "bench-faults", "load", "recording", "notebooks", "wokwi",
-    "compose-up", "compose-down", "compose-test", "clean", "help",
+    "setup", "up", "test", "soak", "lint", "bench", "bench-faults", "bench-fleet", "load", "recording",
+    "notebooks", "wokwi", "compose-up", "compose-down", "compose-test", "clean", "help",
 }  # fmt: skip
 
 

@@ -7,15 +7,17 @@ PATH="$PATH:/usr/sbin:/sbin"
 wanted=("$@")
 # A browser without a font draws nothing: one as wide as those of phones, and one with the rocket of a title.
 # Playwright's driver wants libatomic1, LightGBM libgomp1.
-# PostgreSQL, since the one of the Python wheel is built without TLS.
+# PostgreSQL, since the one of the Python wheel is built without TLS. iproute2 for a network of one's own.
 [ ${#wanted[@]} -gt 0 ] ||
     wanted=(curl mosquitto mosquitto-clients chromium fonts-liberation fonts-noto-color-emoji libatomic1 libgomp1
-        redis-server prometheus nodejs clang-14 lld-14 wasi-libc libclang-rt-14-dev-wasm32 postgresql pgbouncer)
+        redis-server prometheus nodejs clang-14 lld-14 wasi-libc libclang-rt-14-dev-wasm32 postgresql pgbouncer
+        iproute2)
 
 is_there() {
     case "$1" in
         curl | mosquitto | chromium | redis-server | prometheus | clang-14 | ffmpeg | pgbouncer) command -v "$1" ;;
         nodejs) command -v node ;;
+        iproute2) command -v ip ;;
         postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' ;;
         lld-14) command -v wasm-ld-14 ;;
         mosquitto-clients) command -v mosquitto_pub ;;

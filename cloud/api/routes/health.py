@@ -21,12 +21,22 @@ async def healthz() -> Response:
 
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
-    """200 once the whole chain can do its work, else 503 with `missing`: each thing by name."""
+    """200 while the whole chain can do its work and keeps up with it.
+
+    Else 503: `missing` names what is down or not there yet, `behind` the queues that are too full.
+    """
     ready = await services_of(request).readiness.look()
     if ready.ready:
         return answer(ready)
-    detail = f"missing: {', '.join(ready.missing)}"
-    problem = Problem(503, "not_ready", detail, ready=False, missing=ready.missing, degraded=ready.degraded)
+    problem = Problem(
+        503,
+        "not_ready",
+        ready.why_not,
+        ready=False,
+        missing=ready.missing,
+        behind=ready.behind,
+        degraded=ready.degraded,
+    )
     return problem.response(request.state.request_id)
 
 
