@@ -35,8 +35,7 @@ MOSQUITTO = Promises(
 )
 # The default of 20 leaves a pipelined subscriber idle most of the time.
 _MAX_INFLIGHT = 1000
-# The default of 1000 is one second of a busy site. At 150 bytes a reading this is 150 MB for one absent subscriber.
-_MAX_QUEUED = 1_000_000
+
 # Written to disk this often; what a power cut can take.
 _AUTOSAVE_S = 30
 _START_TIMEOUT_S = 10.0
@@ -57,7 +56,7 @@ def configuration(
     passwd: Path,
     acl: Path,
     user: str | None = None,
-    max_queued: int = _MAX_QUEUED,
+    max_queued: int = MAX_MESSAGES,
 ) -> str:
     """The text of `mosquitto.conf`; the paths are those that Mosquitto itself sees.
 
@@ -143,7 +142,7 @@ class Mosquitto:
         parties: Sequence[Party],
         *,
         further: Sequence[Listener] = (),
-        max_queued: int = _MAX_QUEUED,
+        max_queued: int = MAX_MESSAGES,
     ) -> None:
         """`host` and `port` are those of the plain listener; `further` ones may have TLS."""
         self._dir, self.host, self.port, self._max_queued = data_dir, host, port, max_queued
