@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from contract.identity import UNCOUNTED_BOOT
 from tests.faults.machine import Window
 from tests.faults.senders import SITE, Span
 
@@ -47,8 +48,49 @@ async def count(connection: asyncpg.Connection[Any], spans: Iterable[Span]) -> C
     total = Count()
     for span in spans:
         if span.last >= span.first:
-            found = [await connection.fetchval(query, *span, SITE) for query in (_LOST, _DOUBLED, _REFUSED)]
-            total = total.plus(Count(span.last - span.first + 1, *found))
+            total = total.plus(await _counted(connection, span))
+    return total
+
+
+async def _counted(connection: asyncpg.Connection[Any], span: Span) -> Count:
+    made = span.last - span.first + 1
+    if span.boot == UNCOUNTED_BOOT:
+        told = await numbers(connection, span.device)
+        times = [told[number] for number in range(span.first, span.last + 1)]
+        return Count(made, times.count(0), sum(each - 1 for each in times if each > 1))
+    return Count(made, *[await connection.fetchval(query, *span, SITE) for query in (_LOST, _DOUBLED, _REFUSED)])
+
+
+async def numbers(connection: asyncpg.Connection[Any], device: str) -> Counter[int]:
+    """Of readings whose first value is their number: how often each is stored, whatever it was counted as."""
+    query = "SELECT values[1]::bigint, count(*) FROM readings WHERE (site, device) = ($1, $2) GROUP BY 1"
+    return Counter(dict(await connection.fetch(query, SITE, device)))
+
+
+class Beyond(NamedTuple):
+    """Of machines behind the gateway that cannot count: what their own broker had acknowledged, and became of it.
+
+    `missing` is nowhere: that broker lost it before the gateway's disk had it. `again` came more than once, as QoS 1
+    may. `excused`: how often that broker died with what it had not saved.
+    """
+
+    acknowledged: int = 0
+    missing: int = 0
+    again: int = 0
+    excused: int = 0
+
+
+async def beyond(connection: asyncpg.Connection[Any], acknowledged: Mapping[str, int], excused: int) -> Beyond:
+    """`acknowledged`: device → so many, from number 0 on."""
+    total = Beyond(excused=excused)
+    for device, readings in acknowledged.items():
+        told = await numbers(connection, device)
+        times = [told[number] for number in range(readings)]
+        total = total._replace(
+            acknowledged=total.acknowledged + readings,
+            missing=total.missing + times.count(0),
+            again=total.again + sum(each - 1 for each in times if each > 1),
+        )
     return total
 
 
@@ -77,6 +119,24 @@ async def alarms(connection: asyncpg.Connection[Any], device: str, windows: Sequ
 
 def _window(at_ms: int, windows: Sequence[Window]) -> Window | None:
     return next((window for window in windows if window.from_ms <= at_ms <= window.through_ms), None)
+
+
+async def mailed_since(url: str, since_ms: int) -> bool:
+    """Was an alarm that was raised since then mailed? No, where the database does not answer just now."""
+    query = """
+        SELECT EXISTS (SELECT FROM notifications JOIN anomalies USING (anomaly_id)
+                       WHERE detected_at_ms >= $1 AND delivery = 'delivered')
+    """
+    try:
+        connection = await asyncpg.connect(url, ssl=False)
+    except (OSError, asyncpg.PostgresError):
+        return False
+    try:
+        return bool(await connection.fetchval(query, since_ms))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
+    finally:
+        connection.terminate()
 
 
 class Mails(NamedTuple):

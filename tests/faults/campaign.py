@@ -6,19 +6,24 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from tests.faults.account import Alarms, Count, Mails
-from tests.faults.fault import Fault, Hit, is_root
+from tests.faults.account import Alarms, Beyond, Count, Mails
+from tests.faults.fault import Fault, Hit
 from tests.faults.field import Broker, Field, until_true
+from tests.faults.gear import obstacles
 from tests.faults.kills import KILLS
 from tests.faults.network import NETWORK
+from tests.faults.registry import REGISTRY
+from tests.faults.sites import SITES
 from tests.faults.stores import STORES
 from tests.faults.surroundings import SURROUNDINGS
+from tests.faults.weather import WEATHER
 from tests.faults.whole import WHOLE
 
-FAULTS: tuple[Fault, ...] = (*KILLS, *NETWORK, *STORES, *SURROUNDINGS)
+FAULTS: tuple[Fault, ...] = (*KILLS, *NETWORK, *STORES, *SURROUNDINGS, *SITES, *REGISTRY, *WEATHER)
 # How long the senders work undisturbed before each.
 _CALM_S = (0.1, 0.8)
 # A fault waits for so long for something to hit: the store may be level with the senders for a moment.
@@ -50,6 +55,9 @@ class Result(NamedTuple):
     ledger: dict[str, dict[str, int]]
     seconds: float
     stumbles: int = 0
+    beyond: Beyond = Beyond()
+    # What HTTP clients were answered, by status; 0: nothing.
+    answers: Mapping[int, int] = {}
 
     def plus(self, other: Result) -> Result:
         """Both, of which the other one had no machine with a model."""
@@ -59,6 +67,7 @@ class Result(NamedTuple):
             ledger=self.ledger | {f"`ronda up` {device}": row for device, row in other.ledger.items()},
             seconds=self.seconds + other.seconds,
             stumbles=self.stumbles + other.stumbles,
+            answers=Counter(self.answers) + Counter(other.answers),
         )
 
     @property
@@ -72,6 +81,8 @@ class Result(NamedTuple):
         ]
         if self.whole.lost or self.whole.doubled:
             found.append(f"{self.whole.lost} lost, {self.whole.doubled} doubled")
+        if self.beyond.missing and not self.beyond.excused:
+            found.append(f"{self.beyond.missing} that the site's broker had acknowledged never came")
         if self.stumbles:
             found.append(f"{self.stumbles} times an agent put aside what nothing was wrong with")
         return found + self._alarm_complaints + self._mail_complaints + self.ledger_complaints
@@ -107,17 +118,19 @@ class Result(NamedTuple):
     def ledger_complaints(self) -> list[str]:
         found = []
         for device, row in self.ledger.items():
-            if row["sent"] != row["stored"] + row["rejected"] or row["lost"] or row["pending"]:
+            # Of whom does not count, what was sent, lost or is under way is unknown.
+            counts = row["sent"] is not None
+            if counts and (row["sent"] != row["stored"] + row["rejected"] or row["lost"] or row["pending"]):
                 found.append(f"the ledger of {device} does not add up: {row}")
-        stored = sum(row["sent"] for row in self.ledger.values())
-        if stored != self.whole.readings:
-            found.append(f"the ledger says {stored} sent, the senders made {self.whole.readings}")
+        accounted = sum(row["stored"] + row["rejected"] for row in self.ledger.values())
+        if accounted != self.whole.readings:
+            found.append(f"the ledger says {accounted} stored or refused, the senders made {self.whole.readings}")
         return found
 
 
 def chosen(faults: int, broker: Broker, seed: int, only: Sequence[str] = ()) -> list[Fault]:
     """Which faults in which order: every kind before any comes again, those that take a minute once at most."""
-    fits = [fault for fault in FAULTS if broker in fault.brokers and (is_root() or not fault.as_root)]
+    fits = [fault for fault in FAULTS if broker in fault.brokers and fault.needs not in obstacles()]
     return _drawn([fault for fault in fits if not only or any(word in fault.kind for word in only)], faults, seed)
 
 
@@ -152,6 +165,8 @@ async def campaign(plant: Field, faults: Sequence[Fault], tell: Callable[[str], 
         ledger=await plant.ledger(),
         seconds=time.monotonic() - began,
         stumbles=await plant.stumbles(),
+        beyond=await plant.beyond(),
+        answers=plant.answers,
     )
 
 
@@ -177,7 +192,7 @@ async def _run(plant: Field, fault: Fault) -> Run:
             waits.append(plant.alarmed(fault.within_s))
         recovery_s = max(await asyncio.gather(*waits))
     except (AssertionError, TimeoutError) as error:
-        complaint = str(error)
+        complaint = str(error) or f"{type(error).__name__} while it was done to the plant"
     return Run(fault, hit, await plant.count(), recovery_s, complaint, row)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from tests.faults.field import Broker
+from tests.faults.gear import Gear
 
 BOTH: tuple[Broker, ...] = ("embedded", "mosquitto")
 
@@ -31,7 +31,7 @@ class Fault(NamedTuple):
     """One kind. `strike` does it and undoes it; what is left then must mend itself within `within_s`.
 
     `alarms`: it is over only when an alarm that was raised after it was mailed. `seldom`: for the long run only, since
-    it takes a minute. `as_root`: needs a disk of its own.
+    it takes a minute. `needs`: what not every machine can give.
     """
 
     kind: str
@@ -39,10 +39,5 @@ class Fault(NamedTuple):
     within_s: float = 60.0
     alarms: bool = False
     seldom: bool = False
-    as_root: bool = False
+    needs: Gear | None = None
     brokers: tuple[Broker, ...] = BOTH
-
-
-def is_root() -> bool:
-    """May we mount a disk?"""
-    return os.geteuid() == 0

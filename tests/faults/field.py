@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, Literal
 
 import asyncpg
 
-from tests.faults.account import Alarms, Count, Mails, count, stumbles
+from tests.faults.account import Alarms, Beyond, Count, Mails, count, stumbles
 from tests.faults.senders import Sender, Span
+from tests.faults.web import HttpSender
 
 Broker = Literal["embedded", "mosquitto"]
 
@@ -26,7 +28,7 @@ class Field(ABC):
         self.rng = Random(seed)
         self.senders: dict[str, Sender] = {}
         self._work: list[asyncio.Task[None]] = []
-        self._counted: dict[str, int] = {}
+        self._counted: dict[tuple[str, str], int] = {}
 
     @abstractmethod
     async def sql(self) -> asyncpg.Connection[Any]:
@@ -69,10 +71,10 @@ class Field(ABC):
             await until_true(all_confirmed, "confirmed", within_s)
         except TimeoutError:
             missing = {
-                f"{device}/{boot}": (self.senders[device].confirmed[boot], mark)
+                f"{device}/{boot}": (self.senders[device].confirmed.get(boot, 0), mark)
                 for device, boots in marks.items()
                 for boot, mark in boots.items()
-                if self.senders[device].confirmed[boot] < mark
+                if self.senders[device].confirmed.get(boot, 0) < mark
             }
             raise TimeoutError(f"not confirmed within {within_s:.0f} s: {missing}") from None
         return time.monotonic() - began
@@ -98,6 +100,19 @@ class Field(ABC):
         """Against the injected truth."""
         return Alarms(0, [], [], []), Mails(0, [], [], [], {})
 
+    async def beyond(self) -> Beyond:
+        """What became of what nobody but a site's own broker had; where no site is, nothing."""
+        return Beyond()
+
+    @property
+    def answers(self) -> Counter[int]:
+        """What clients of the API were answered, by status; 0: nothing."""
+        found = Counter[int]()
+        for sender in self.senders.values():
+            if isinstance(sender, HttpSender):
+                found += sender.answers
+        return found
+
     async def dismiss(self) -> None:
         """Have everybody stop at once, whatever is still under way."""
         for task in self._work:
@@ -109,8 +124,8 @@ class Field(ABC):
         found = []
         for device, sender in self.senders.items():
             for boot, confirmed in sender.confirmed.items():
-                found.append(Span(device, boot, self._counted.get(boot, 0), confirmed - 1))
-                self._counted[boot] = confirmed
+                found.append(Span(device, boot, self._counted.get((device, boot), 0), confirmed - 1))
+                self._counted[device, boot] = confirmed
         return found
 
     async def count(self) -> Count:

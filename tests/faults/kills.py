@@ -15,7 +15,7 @@ from tests.faults.fault import Fault, Hit
 from tests.faults.plant import Plant
 from tests.faults.seams import SEAMS, Seam
 
-_PARTS = (*AGENT_NAMES, "api")
+_PARTS = (*AGENT_NAMES, "api", "gateway")
 _ALARM_PATH = frozenset({"anomaly-detection", "notification"})
 # An alarm is raised and cleared every few seconds; what is armed has been passed by then.
 _REACHED_WITHIN_S = 15.0
@@ -25,7 +25,7 @@ _FROZEN_S = (0.5, 2.5)
 
 async def kill_part(plant: Plant, part: str) -> Hit:
     """Kill -9 of one process."""
-    hit = Hit(plant.under_way, f"pid {plant.processes[part].pid}")
+    hit = Hit(plant.in_flight(part), f"pid {plant.processes[part].pid}")
     plant.processes[part].kill()
     return hit
 
@@ -44,7 +44,7 @@ async def kill_at(plant: Plant, seam: Seam) -> Hit:
         process.control.disarm()
         raise AssertionError(f"{seam.part}: {seam.name} was not reached in {_REACHED_WITHIN_S:.0f} s") from None
     told = json.loads(process.control.deaths.read_text().splitlines()[-1])
-    return Hit(plant.under_way, f"pid {told['pid']}, pass {nth}, with {told['work']}", in_hand=True)
+    return Hit(plant.in_flight(seam.part), f"pid {told['pid']}, pass {nth}, with {told['work']}", in_hand=True)
 
 
 async def kill_broker(plant: Plant) -> Hit:
@@ -58,9 +58,9 @@ async def kill_postgres(plant: Plant) -> Hit:
     """Kill -9 of PostgreSQL's first process, with everybody's transactions."""
     connection = await plant.sql()
     busy = await in_transactions(connection)
-    plant.postgres_runs.clear()
+    plant.postgres.runs.clear()
     hit = Hit(plant.under_way, f"{busy} open transactions")
-    os.kill(plant.postgres_pid, signal.SIGKILL)
+    os.kill(plant.postgres.pid, signal.SIGKILL)
     with contextlib.suppress(OSError):
         connection.terminate()
     return hit
@@ -84,19 +84,20 @@ async def kill_backend(plant: Plant) -> Hit:
 
 async def kill_everything(plant: Plant) -> Hit:
     """All at once, as when the power goes; what the disk was told stays."""
-    hit = Hit(plant.under_way, f"{len(plant.processes)} processes, broker and PostgreSQL")
-    plant.postgres_runs.clear()
-    for process in plant.processes.values():
+    everybody = [*plant.processes.values(), *plant.others.values()]
+    hit = Hit(plant.under_way, f"{len(everybody)} processes, broker and PostgreSQL")
+    plant.postgres.runs.clear()
+    for process in everybody:
         process.kill()
     if "broker" not in plant.processes:
         os.kill(plant.broker_pid, signal.SIGKILL)
-    os.kill(plant.postgres_pid, signal.SIGKILL)
+    os.kill(plant.postgres.pid, signal.SIGKILL)
     return hit
 
 
 async def freeze_part(plant: Plant, part: str) -> Hit:
     """It stands still for a while, as on a machine that is moved or out of memory."""
-    hit = Hit(plant.under_way, f"pid {plant.processes[part].pid}")
+    hit = Hit(plant.in_flight(part), f"pid {plant.processes[part].pid}")
     plant.processes[part].signal(signal.SIGSTOP)
     await asyncio.sleep(plant.rng.uniform(*_FROZEN_S))
     plant.processes[part].signal(signal.SIGCONT)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cloud.storage.promotions import Promotion
-from detection.fit import fit
-from detection.model import sha256
+from detection.fit import Fitted, fit
 from tests.support.machines import METRICS, healthy, times
 
 LEARNED = 900
@@ -43,15 +42,15 @@ class Course:
         firsts = range(WELL_AT_FIRST, max(WELL_AT_FIRST, rows - CYCLE), CYCLE)
         return [Window(first, self.start_ms + 1000 * first, self.start_ms + 1000 * (first + SICK)) for first in firsts]
 
-    def model(self) -> bytes:
-        """What was learned from the time before."""
-        return fit(healthy(LEARNED), times(LEARNED, start_ms=self._learned_from_ms), METRICS).model.to_bytes()
+    def learned(self) -> Fitted:
+        """From the time before."""
+        return fit(healthy(LEARNED), times(LEARNED, start_ms=self._learned_from_ms), METRICS)
 
-    def promotion(self, site: str, device: str, url: str) -> Promotion:
-        """That model, to be had at `url`, in force."""
+    def promotion(self, site: str, device: str, sha256: str, uri: str) -> Promotion:
+        """That model, to be had at `uri`, in force."""
         return Promotion(
             site=site, device=device, version="1", name=f"ronda.{site}.{device}", run_id="faults",
-            sha256=sha256(self.model()), data_hash="", artifact_uri=url, rows=LEARNED,
+            sha256=sha256, data_hash="", artifact_uri=uri, rows=LEARNED,
             trained_from_ms=self._learned_from_ms, trained_through_ms=self.start_ms - 1000,
             promoted_at_ms=self.start_ms,
         )  # fmt: skip

@@ -19,7 +19,7 @@ async def _for_a_while(plant: Plant, proxies: dict[str, Proxy], do: Callable[[Pr
     """Of one party, or of all at once."""
     chosen = plant.rng.choice([*(name for name, each in proxies.items() if each.connections), "all"])
     victims = list(proxies.values()) if chosen == "all" else [proxies[chosen]]
-    under_way = plant.under_way
+    under_way = plant.in_flight(chosen if len(proxies) > 1 else next(iter(proxies)))
     connections = sum(do(each) for each in victims)
     await asyncio.sleep(plant.rng.uniform(*_LASTS_S))
     for each in victims:
@@ -39,7 +39,12 @@ async def on_the_database(plant: Plant, do: Callable[[Proxy], int]) -> Hit:
 
 async def on_the_web(plant: Plant, do: Callable[[Proxy], int]) -> Hit:
     """Between the HTTP client and the API."""
-    return await _for_a_while(plant, {"client": plant.web}, do)
+    return await _for_a_while(plant, {"api": plant.web}, do)
+
+
+async def of_the_gateway(plant: Plant, to: str, do: Callable[[Proxy], int]) -> Hit:
+    """Between the gateway and the cloud, or the broker of its own site."""
+    return await _for_a_while(plant, {"gateway": plant.bus["gateway"] if to == "cloud" else plant.site.line}, do)
 
 
 async def forgotten(plant: Plant, of: str) -> Hit:
@@ -66,10 +71,15 @@ _BAD: dict[str, Callable[[Proxy], int]] = {
     "breaking": lambda proxy: proxy.lose(_MEAN_BYTES),
 }
 
+# On that line the gateway speaks the same protocol as on the other one.
+_FEW = ("cut", "half open, then cut", "breaking")
+
 NETWORK = (
     *(Fault(f"line to the broker {how}", partial(on_the_bus, do=do), alarms=True) for how, do in _BAD.items()),
     *(Fault(f"line to the database {how}", partial(on_the_database, do=do), alarms=True) for how, do in _BAD.items()),
     *(Fault(f"line to the API {how}", partial(on_the_web, do=do)) for how, do in _BAD.items()),
+    *(Fault(f"gateway's uplink {how}", partial(of_the_gateway, to="cloud", do=do)) for how, do in _BAD.items()),
+    *(Fault(f"gateway's line to its site {how}", partial(of_the_gateway, to="site", do=_BAD[how])) for how in _FEW),
     Fault("line to the broker forgotten", partial(forgotten, of="broker"), within_s=150.0, seldom=True),
     Fault("line to the database forgotten", partial(forgotten, of="database"), within_s=150.0, seldom=True),
 )

@@ -18,15 +18,27 @@ _STOP_WITHIN_S = 15.0
 
 
 class Process:
-    """One part. `arguments` are those of `ronda`; what it prints is in `folder`/output.jsonl."""
+    """One part. `arguments` are those of `ronda`; what it prints is in `folder`/output.jsonl.
 
-    def __init__(self, part: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+    `program`: a command that is none of `ronda`, and has no seams and no clock of its own.
+    """
+
+    def __init__(
+        self,
+        part: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        program: Sequence[str] = (),
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.part = part
         self.folder = folder
         self.control = Control(folder)
         self.deaths = 0
-        self._arguments = arguments
+        self._command = program or [
+            sys.executable, "-m", "tests.faults.launch", str(folder), part, *arguments
+        ]  # fmt: skip
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -98,7 +110,7 @@ class Process:
     async def _spawn(self) -> None:
         with (self.folder / "output.jsonl").open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.faults.launch", str(self.folder), self.part, *self._arguments,
+                *self._command,
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
                 env={**self._environment, "PYTHONPATH": str(ROOT)},
                 # Where no `.env` of a person lies.

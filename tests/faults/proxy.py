@@ -15,8 +15,11 @@ _CHUNK = 64 * 1024
 class Proxy:
     """Carries every connection to `port` of the loopback, as badly as it is told to."""
 
-    def __init__(self, port: int, rng: random.Random) -> None:
-        self.target = port
+    def __init__(self, port: int, rng: random.Random, host: str = "127.0.0.1") -> None:
+        """`host`: where it listens."""
+        self.target, self._host = port, host
+        # How often somebody came.
+        self.came = 0
         self._rng = rng
         self._server: asyncio.Server | None = None
         self._pairs: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
@@ -29,7 +32,7 @@ class Proxy:
         self._forgotten: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accepted, self._host, 0)
         return self
 
     async def __aexit__(
@@ -97,6 +100,7 @@ class Proxy:
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        self.came += 1
         if self._refusing:
             writer.transport.abort()
             return

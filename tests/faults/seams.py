@@ -41,10 +41,10 @@ class Seam(NamedTuple):
     when: When
 
 
-# The agents' bus has a line to hear on and a line to speak on; the API has one for both.
+# The agents' bus has a line to hear on and a line to speak on; every line is one of these.
 _PUBLISH = "broker.two_lines:TwoLines.publish"
 _ACKNOWLEDGE = "broker.two_lines:TwoLines.acknowledge"
-_PUBLISH_BY_API = "broker.mqtt:MqttBus.publish"
+_PUBLISH_ON_ONE_LINE = "broker.mqtt:MqttBus.publish"
 
 
 def _on_the_bus(part: str) -> list[Seam]:
@@ -80,8 +80,14 @@ SEAMS = (
     Seam("notification", "between publish and PUBACK", _PUBLISH, When.UNDER_WAY),
     Seam("notification", "between PUBACK and acknowledging its input", _ACKNOWLEDGE, When.BEFORE),
     Seam("api", "before publishing", "cloud.api.ingestion:Ingestion.publish", When.BEFORE),
-    Seam("api", "between publish and PUBACK", _PUBLISH_BY_API, When.UNDER_WAY),
+    Seam("api", "between publish and PUBACK", _PUBLISH_ON_ONE_LINE, When.UNDER_WAY),
     Seam("api", "between PUBACK and stored", "cloud.api.ingestion:Ingestion.publish", When.AFTER),
+    Seam("gateway", "before its outbox's commit", "edge.gateway.outbox:Outbox.keep", When.BEFORE),
+    Seam("gateway", "between its outbox's commit and acknowledging", "edge.gateway.outbox:Outbox.keep", When.AFTER),
+    Seam("gateway", "with taken readings in its hand", "edge.gateway.outbox:Outbox.take", When.AFTER),
+    Seam("gateway", "between publish and PUBACK", _PUBLISH_ON_ONE_LINE, When.UNDER_WAY),
+    Seam("gateway", "before deleting what is stored", "edge.gateway.outbox:Outbox.free", When.BEFORE),
+    Seam("gateway", "after deleting what is stored", "edge.gateway.outbox:Outbox.free", When.AFTER),
     Seam("broker", "before its log's commit", "broker.embedded.log:Log._write", When.BEFORE),
     Seam("broker", "between its log's commit and PUBACK", "broker.embedded.log:Log._write", When.AFTER),
 )  # fmt: skip

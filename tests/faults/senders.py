@@ -1,6 +1,6 @@
-"""Who sends: devices that keep their readings until the watermark, and an HTTP client that waits until they are stored.
+"""Who sends: somebody who counts what it made, and devices that keep their readings until the watermark.
 
-Each counts what it made. That count, not anything of Ronda's, is what the store is held to.
+That count, not anything of Ronda's, is what the store is held to.
 """
 
 from __future__ import annotations
@@ -8,11 +8,8 @@ from __future__ import annotations
 import asyncio
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
-
-import httpx
-import msgspec
 
 from broker.address import MqttAddress
 from broker.mqtt import MqttBus
@@ -24,13 +21,14 @@ SITE = "plant-1"
 # The product's patience is 10 s; a shorter one lets a run of many faults end.
 STALL_MS = 2_000
 _RING = 1_000_000
-_TICK_S = 0.1
-# A request that the store has not answered by then is sent again, as the API itself advises.
-_ANSWER_WITHIN_S = 12.0
+TICK_S = 0.1
 
 
 class Span(NamedTuple):
-    """The readings `first` to `last` of one boot of one device, both included."""
+    """The readings `first` to `last` of one boot of one device, both included.
+
+    Of the boot `uncounted`, those that say so themselves: their first value is the number.
+    """
 
     device: str
     boot: str
@@ -39,7 +37,7 @@ class Span(NamedTuple):
 
 
 class Sender(ABC):
-    """Somebody who counts what it sends, by boot."""
+    """Somebody of whom it is known how much was sent, by boot."""
 
     def __init__(self, device: str, rng: random.Random) -> None:
         self.device = device
@@ -127,7 +125,7 @@ class MqttSender(Sender):
         made, loop = 0, asyncio.get_running_loop()
         began = loop.time()
         while not self.stopped.is_set():
-            await asyncio.sleep(_TICK_S)
+            await asyncio.sleep(TICK_S)
             due = int((loop.time() - began) * self._per_s)
             # A machine that was held up for seconds does not make up for it at once.
             for _ in range(min(due - made, int(self._per_s))):
@@ -170,63 +168,3 @@ class MachineSender(MqttSender):
         measured_at_ms, values = self._row(self.rows)
         buffer.hold(measured_at_ms, values)
         self.rows += 1
-
-
-class HttpSender(Sender):
-    """A client of `POST /ingest?wait=stored`: sends the same again until it hears 201."""
-
-    def __init__(
-        self,
-        device: str,
-        rng: random.Random,
-        url: str,
-        token: Callable[[], str],
-        log_in: Callable[[], Awaitable[None]],
-        now_ms: Callable[[], int],
-    ) -> None:
-        super().__init__(device, rng)
-        self._url, self._token, self._log_in, self._now_ms = url, token, log_in, now_ms
-        self._boot = self._new_boot()
-        self._sent = self._confirmed = 0
-        self.answers: dict[int, int] = {}
-
-    @property
-    def sent(self) -> dict[str, int]:
-        return {self._boot: self._sent}
-
-    @property
-    def confirmed(self) -> dict[str, int]:
-        return {self._boot: self._confirmed}
-
-    async def run(self) -> None:
-        """Send until stopped."""
-        async with httpx.AsyncClient(base_url=self._url, timeout=_ANSWER_WITHIN_S) as client:
-            while not self.stopped.is_set():
-                readings = [self._reading(self._sent + step) for step in range(self._rng.randint(1, 10))]
-                said = {"site": SITE, "device": self.device, "boot": self._boot, "readings": readings}
-                self._sent += len(readings)
-                await self._post(client, msgspec.json.encode(said))
-                self._confirmed = self._sent
-                await asyncio.sleep(_TICK_S)
-
-    def _reading(self, seq: int) -> dict[str, object]:
-        return {"seq": seq, "ts": self._now_ms(), "values": {"number": float(seq), "half": seq / 2}}
-
-    async def _post(self, client: httpx.AsyncClient, body: bytes) -> None:
-        """Until it is stored; there is no other end."""
-        while True:
-            status = 0
-            try:
-                headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
-                answer = await client.post("/api/v1/ingest", params={"wait": "stored"}, content=body, headers=headers)
-                status = answer.status_code
-            except httpx.HTTPError:
-                await asyncio.sleep(0.2)
-            self.answers[status] = self.answers.get(status, 0) + 1
-            if status == httpx.codes.CREATED:
-                return
-            if status == httpx.codes.CONFLICT:
-                raise AssertionError(f"what was sent before is stored otherwise: {answer.text}")
-            if status == httpx.codes.UNAUTHORIZED:
-                await self._log_in()
-            await asyncio.sleep(0.1)

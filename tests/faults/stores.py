@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -13,6 +12,7 @@ import asyncpg
 
 from cloud.storage.database import Database
 from tests.faults.account import in_transactions
+from tests.faults.disk import filled
 from tests.faults.fault import Fault, Hit
 from tests.faults.plant import Plant
 from tests.faults.processes import ROOT
@@ -79,15 +79,10 @@ async def no_slot_left(plant: Plant) -> Hit:
 
 async def full(plant: Plant, disk: str) -> Hit:
     """Not one byte more fits on the disk of the database, or of the broker."""
-    folder = plant.folder / disk
-    ballast = folder / "ballast"
-    room = os.statvfs(folder)
-    hit = Hit(plant.under_way, f"{room.f_bavail * room.f_frsize >> 20} MB filled")
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize)
-    await asyncio.sleep(plant.rng.uniform(1.0, 4.0))
-    ballast.unlink()
-    return hit
+    under_way = plant.under_way
+    with filled(plant.folder / disk) as megabytes:
+        await asyncio.sleep(plant.rng.uniform(1.0, 4.0))
+    return Hit(under_way, f"{megabytes} MB filled")
 
 
 async def migration_interrupted(plant: Plant) -> Hit:
@@ -95,7 +90,7 @@ async def migration_interrupted(plant: Plant) -> Hit:
     name = f"scratch_{plant.rng.getrandbits(32):08x}"
     admin = await plant.sql()
     await admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-    url = f"{plant.database_url.rpartition('/')[0]}/{name}"
+    url = f"{plant.postgres.url.rpartition('/')[0]}/{name}"
     at = plant.rng.randint(*_STATEMENTS)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.faults.migrating", url, str(at), cwd=ROOT, stdout=asyncio.subprocess.PIPE
@@ -105,7 +100,7 @@ async def migration_interrupted(plant: Plant) -> Hit:
     await again.open()
     await again.migrate()
     await again.close()
-    found, wanted = await _schema(url), await _schema(plant.database_url)
+    found, wanted = await _schema(url), await _schema(plant.postgres.url)
     assert found == wanted, f"killed at statement {at}: {found ^ wanted}"
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
@@ -143,7 +138,7 @@ STORES = (
     *(Fault(f"table {table} locked", partial(locked, table=table)) for table in ("readings", "boots", "outbox")),
     Fault("all connections ended", ended_by_administrator, alarms=True),
     Fault("no connection left", no_slot_left, alarms=True),
-    Fault("database's disk full", partial(full, disk="postgres"), as_root=True, alarms=True),
-    Fault("broker's disk full", partial(full, disk="data"), as_root=True, brokers=("embedded",), alarms=True),
+    Fault("database's disk full", partial(full, disk="postgres"), needs="disk", alarms=True),
+    Fault("broker's disk full", partial(full, disk="data"), needs="disk", brokers=("embedded",), alarms=True),
     Fault("migration interrupted", migration_interrupted),
 )

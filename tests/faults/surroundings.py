@@ -10,12 +10,11 @@ import struct
 from functools import partial
 
 from tests.faults.fault import Fault, Hit
-from tests.faults.plant import DEVICES, Plant
+from tests.faults.plant import BEHIND, DEVICES, Plant
 from tests.faults.senders import MqttSender
 
 _LASTS_S = (0.5, 2.5)
 _CROWD = 2_000
-_STARTED_WITHIN_S = 30.0
 _HOUR_S = 3600.0
 # Long enough that an alarm, and so a mail, falls into it.
 _MAIL_S = (3.0, 6.0)
@@ -48,20 +47,6 @@ async def redis_frozen(plant: Plant) -> Hit:
     return hit
 
 
-async def models_away(plant: Plant) -> Hit:
-    """Whoever keeps the models is away when the detection begins anew, and has no copy."""
-    before = plant.shelf.refused
-    plant.shelf.away = True
-    hit = plant.under_way
-    plant.processes["anomaly-detection"].kill()
-    async with asyncio.timeout(_STARTED_WITHIN_S):
-        while plant.shelf.refused == before:
-            await asyncio.sleep(0.05)
-    await asyncio.sleep(plant.rng.uniform(*_LASTS_S))
-    plant.shelf.away = False
-    return Hit(hit, f"asked {plant.shelf.refused - before} times in vain")
-
-
 async def our_clock_jumps(plant: Plant) -> Hit:
     """The clock of one of our processes, or of all, is wrong for a while."""
     part = plant.rng.choice([*plant.processes, "all"])
@@ -89,7 +74,8 @@ async def devices_clock_jumps(plant: Plant) -> Hit:
 
 async def reboot(plant: Plant) -> Hit:
     """Devices lose their power and keep their ring: one boot more is outstanding."""
-    chosen = [plant.senders[device] for device in (*DEVICES, plant.machine.device) if plant.rng.random() < 0.6]
+    able = (*DEVICES, *BEHIND, plant.machine.device)
+    chosen = [plant.senders[device] for device in able if plant.rng.random() < 0.6]
     hit = Hit(plant.under_way, f"{len(chosen)} devices")
     for sender in chosen:
         assert isinstance(sender, MqttSender)
@@ -169,7 +155,6 @@ SURROUNDINGS = (
     *(Fault(f"mail server {words}", partial(mail_trouble, how=how), alarms=True) for words, how in _MAIL.items()),
     Fault("Redis killed", redis_away),
     Fault("Redis frozen", redis_frozen),
-    Fault("models away", models_away, alarms=True),
     Fault("our clock jumps", our_clock_jumps, alarms=True),
     Fault("a device's clock jumps", devices_clock_jumps),
     Fault("devices reboot", reboot, alarms=True),

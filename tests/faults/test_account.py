@@ -10,7 +10,8 @@ import pytest
 
 from cloud.storage.database import Database
 from cloud.storage.readings import ReadingStore
-from tests.faults.account import Count, alarms, count
+from contract.identity import UNCOUNTED_BOOT
+from tests.faults.account import Beyond, Count, alarms, beyond, count
 from tests.faults.machine import Window
 from tests.faults.senders import Span
 from tests.support.readings import BOOT, DEVICE, block, rejected
@@ -54,6 +55,24 @@ async def test_the_same_identity_at_two_times_is_doubled(sql: asyncpg.Connection
 async def test_a_refused_reading_is_not_lost(sql: asyncpg.Connection[Any], database: Database) -> None:
     await ReadingStore(database).store([], [rejected(10)])
     assert await count(sql, [Span(DEVICE, BOOT, 0, 10)]) == Count(readings=11, refused=1)
+
+
+async def _numbered(sql: asyncpg.Connection[Any], *numbers: int) -> None:
+    """The stored readings are those of a device that does not count, and say these numbers."""
+    await sql.execute("DELETE FROM readings WHERE seq >= $1", len(numbers))
+    for seq, number in enumerate(numbers):
+        await sql.execute("UPDATE readings SET boot = $1, values[1] = $2 WHERE seq = $3", UNCOUNTED_BOOT, number, seq)
+
+
+async def test_who_does_not_count_is_held_to_what_it_said(sql: asyncpg.Connection[Any]) -> None:
+    await _numbered(sql, 0, 1, 3, 3, 4)
+    assert await count(sql, [Span(DEVICE, UNCOUNTED_BOOT, 0, 4)]) == Count(readings=5, lost=1, doubled=1)
+
+
+async def test_beyond_the_gateway_what_its_broker_took_is_missing_or_came_again(sql: asyncpg.Connection[Any]) -> None:
+    await _numbered(sql, 0, 2, 2, 2, 7)
+    found = await beyond(sql, {DEVICE: 4}, excused=1)
+    assert found == Beyond(acknowledged=4, missing=2, again=2, excused=1)
 
 
 async def test_alarms_are_held_against_the_injected_truth(sql: asyncpg.Connection[Any]) -> None:

@@ -18,8 +18,7 @@ from tests.faults.report import table
 # One of every sort, and of the kills those in the moments that cost a promise if they are handled wrongly.
 SELECTION: dict[Broker, tuple[str, ...]] = {
     "embedded": (
-        "acquisition dies between publish and PUBACK",
-        "historian dies between COPY and the count",
+        "gateway dies between its outbox's commit and acknowledging",
         "historian dies between commit and watermark",
         "anomaly-detection dies between commit and publish",
         "notification dies between the server's 250 and its commit",
@@ -30,10 +29,9 @@ SELECTION: dict[Broker, tuple[str, ...]] = {
     ),
     "mosquitto": (
         "validation dies between PUBACK and acknowledging its input",
-        "anomaly-detection killed",
         "broker killed",
         "everything killed at once",
-        "line to the broker half open, then cut",
+        "gateway and its site's broker killed at once",
         "database read-only",
         "mail server says 451",
         "devices reboot",

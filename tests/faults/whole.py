@@ -20,7 +20,8 @@ import psutil  # type: ignore[import-untyped]
 from broker.address import MqttAddress
 from tests.faults.fault import Fault, Hit
 from tests.faults.field import Broker, Field
-from tests.faults.senders import SITE, HttpSender, MqttSender
+from tests.faults.senders import SITE, MqttSender
+from tests.faults.web import HttpSender
 from tests.support.installation import Ronda
 
 _DEVICES = ("flow-1", "flow-2")
