@@ -152,8 +152,9 @@ def _other(ronda: Ronda, name: str, killed: int) -> int | None:
     return pid if pid != killed else None
 
 
-def test_nothing_outlives_a_supervisor_killed_with_9(make_ronda: Make) -> None:
-    ronda = make_ronda("--devices", "1").start()
+@pytest.mark.parametrize("broker", ["embedded", pytest.param("mosquitto", marks=pytest.mark.mosquitto)])
+def test_nothing_outlives_a_supervisor_killed_with_9(make_ronda: Make, broker: str) -> None:
+    ronda = make_ronda("--devices", "1", "--broker", broker).start()
     ronda.until_ready()
     family = ronda.family()
     os.kill(family[0].pid, 9)
