@@ -36,7 +36,7 @@ async def copy_readings(connection: Connection, blocks: Sequence[tuple[Validated
 
 
 def packed(block: ValidatedDataEvent, metrics: Sequence[str]) -> bytes:
-    """The rows of a block, in the order of the columns of `Row`."""
+    """The rows of a block, in the order of the columns of `Row`. Raises: OverflowError for what no column can hold."""
     columns = aligned_columns(block.metrics, block.values, metrics)
     head = _FIELDS + b"".join(map(_text, (block.site, block.device, block.boot))) + _EIGHT
     received = _EIGHT + struct.pack(">q", block.received_at_ms)
@@ -56,7 +56,10 @@ def packed(block: ValidatedDataEvent, metrics: Sequence[str]) -> bytes:
     constant += tail
     pack = struct.Struct("".join([*form, f"{len(constant)}s"])).pack
     rows: Iterator[tuple[Any, ...]] = zip(*parts, repeat(constant), strict=False)
-    return b"".join(starmap(pack, rows))
+    try:
+        return b"".join(starmap(pack, rows))
+    except struct.error as error:
+        raise OverflowError(f"{block.site}/{block.device}: {error}") from error
 
 
 def _array_head(columns: Sequence[object]) -> bytes:

@@ -63,7 +63,7 @@ async def test_every_question_has_its_method(ronda: RondaClient, parts: Parts, c
     assert (await ronda.add_device("plant-1", "pump-09"))["username"] == "plant-1/pump-09"
     await ronda.revoke_device("plant-1", "pump-09")
     assert (await ronda.mails()) == {"items": [], "local": True}
-    assert await ronda.readiness() == {"ready": True, "missing": [], "degraded": []}
+    assert await ronda.readiness() == {"ready": True, "missing": [], "degraded": [], "behind": []}
     for missing in (ronda.mail("1234567890123-0123456789abcdef"), ronda.anomaly("a/../b"), ronda.trace("a b")):
         with pytest.raises(ApiError) as refused:
             await missing
