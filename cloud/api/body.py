@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from cloud.api.problems import Problem
 from contract.errors import Reason
@@ -19,16 +20,20 @@ MAX_COMMAND_BYTES = 64 << 10
 
 
 async def read(request: Request, limit: int) -> bytes:
-    """The whole body. Raises: Problem 413 as soon as it is known to be longer than `limit`."""
+    """The whole body. Raises: Problem 413 as soon as it is known to be longer than `limit`, 400 when it breaks off."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(limit)
+            chunks.append(chunk)
+    except ClientDisconnect:
+        # Told to whoever still listens on a connection that is closed one way only, and to the log.
+        raise Problem(400, "broken_off", f"the request broke off after {size:,} bytes; send it again") from None
     return b"".join(chunks)
 
 
