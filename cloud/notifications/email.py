@@ -90,7 +90,7 @@ class Email:
         A server may take it for some and ask to wait for others (greylisting): the next try goes to the others alone.
 
         Raises:
-            TransientError: no connection, a time-out, or a 4xx answer.
+            TransientError: no connection, a time-out, a 4xx answer, or one that cannot be read.
             DeliveryError: a 5xx answer, a certificate that is not trusted, or no TLS where it was asked for.
         """
         message = await asyncio.to_thread(compose, notice, self._sender, self._recipients)
@@ -100,7 +100,7 @@ class Email:
         if accepted := [address for address in waiting if address not in refused]:
             progress.reached.extend(accepted)
             progress.line = line
-        if later := {address: answer for address, answer in refused.items() if _is_temporary(answer.code)}:
+        if later := {address: answer for address, answer in refused.items() if not _is_final(answer.code)}:
             raise TransientError(f"{self._where} asks to try again later for {_spelled(later)}")
         del self._in_progress[notice.message_id]
         if not progress.reached:
@@ -126,7 +126,7 @@ class Email:
                 await client.connect()
                 return await _hand_over(client, self._sender, recipients, message)
         except aiosmtplib.SMTPResponseException as error:
-            kind = TransientError if _is_temporary(error.code) else DeliveryError
+            kind = DeliveryError if _is_final(error.code) else TransientError
             raise kind(f"{self._where} answered {error.code} {one_line(error.message)}") from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise self._unreached(error) from error
@@ -181,8 +181,9 @@ def _own_name() -> str:
     return name if "." in name and name.isascii() else "[127.0.0.1]"
 
 
-def _is_temporary(code: int) -> bool:
-    return 400 <= code < 500
+def _is_final(code: int) -> bool:
+    """Did the server say that this never works? A line that broke off has no code, and is not its last word."""
+    return 500 <= code < 600
 
 
 def _spelled(answers: Answers) -> str:

@@ -74,6 +74,26 @@ async def test_a_connection_lost_after_data_is_tried_again_with_the_same_message
     assert [message["Message-ID"] for message in mails(server)] == [notice().message_id]
 
 
+@pytest.mark.parametrize("broken", [b"2", b"25x what\r\n", b"\xff\xfe\r\n"])
+async def test_an_answer_that_cannot_be_read_is_not_the_servers_last_word(broken: bytes) -> None:
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        while not (line := await reader.readline()).startswith(b"DATA"):
+            writer.write(b"250 fine\r\n")
+        assert line
+        writer.write(b"354 go on\r\n")
+        await reader.readuntil(b"\r\n.\r\n")
+        writer.write(broken)
+        writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        channel = Email(Smtp(host="127.0.0.1", port=port, tls=False, timeout_s=5.0), "ronda@plant.example", (ANA,))
+        with pytest.raises(TransientError):
+            await channel.send(notice())
+
+
 async def test_nobody_listening_is_worth_another_try() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
