@@ -44,7 +44,7 @@ class Historian(Agent):
     """Stores what was validated or refused; after the commit, and only then, the device may delete its copy."""
 
     name = "historian"
-    # A transaction costs as much as some hundred readings, and whoever waits for one reading alone does not wait.
+    # A transaction has a cost of its own, however little is in it; whoever sends one reading alone does not wait.
     rhythm_s = 0.05
     consumes = (ValidatedDataEvent, ReadingRejectedEvent, HopEvent)
     produces = (StoredEvent,)
